@@ -1,0 +1,18 @@
+// The public entry of `malamute-ts/protocol`: the wire, without any I/O.
+export {
+  COMMANDS,
+  isFromClient,
+  PROTOCOL_NAME,
+  PROTOCOL_VERSION,
+  type BrokerCommandName,
+  type ClientCommandName,
+  type Command,
+  type CommandHeader,
+  type CommandName,
+  type FieldType,
+} from './commands.js';
+export { decode, encode, encodeHeader, trailer } from './codec.js';
+export { ProtocolError, type ProtocolFault } from './errors.js';
+export { compilePattern, type Pattern } from './pattern.js';
+export { STATUS, type StatusCode } from './status.js';
+export { STRING_BYTES_MAX, textBytes } from './strings.js';

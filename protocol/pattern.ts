@@ -1,0 +1,65 @@
+// Subject patterns: regular expressions, searched, not anchored; the empty
+// pattern matches everything. The engine takes time linear in the subject,
+// whatever the pattern, so that a pattern from a stranger cannot stall a broker.
+//
+// Source: the meaning of CZMQ's zrex as recorded in tests/fixtures/patterns.json,
+// with the standard meaning where zrex deviates from it.
+import { RE2JS } from 're2js';
+import { ProtocolError } from './errors.js';
+
+/** A compiled subject pattern. */
+export interface Pattern {
+  /** The pattern as the client wrote it. */
+  readonly source: string;
+  /** True where the pattern matches every subject (it is empty). */
+  readonly matchesAll: boolean;
+  /** True where `subject` holds a match anywhere. */
+  matches(subject: string): boolean;
+}
+
+/**
+ * Compiles a subject pattern.
+ *
+ * @param source a regular expression: `^ $ . [] () | * + ? {n}`, `\d \D \s \S \w \W`,
+ *   and zrex's own `\a` and `\A` for alphabetic and not alphabetic
+ * @throws {ProtocolError} fault `pattern`, where the expression is not valid
+ */
+export function compilePattern(source: string): Pattern {
+  if (source === '') return { source, matchesAll: true, matches: () => true };
+  let engine: RE2JS;
+  try {
+    engine = RE2JS.compile(translateClasses(source));
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    throw new ProtocolError('pattern', 'pattern', `"${source}" is not a valid pattern: ${detail}`);
+  }
+  return { source, matchesAll: false, matches: (subject) => engine.test(subject) };
+}
+
+/** Rewrites zrex's `\a` and `\A`; inside brackets too. Everything else stays as it is. */
+function translateClasses(source: string): string {
+  let out = '';
+  let inClass = false;
+  for (let at = 0; at < source.length; at++) {
+    const char = source.charAt(at);
+    if (char === '\\') {
+      const escaped = source.charAt(++at);
+      if (escaped === 'a') out += inClass ? 'A-Za-z' : '[A-Za-z]';
+      else if (escaped === 'A') out += inClass ? '[:^alpha:]' : '[^A-Za-z]';
+      else out += char + escaped;
+      continue;
+    }
+    if (char === '[' && !inClass) {
+      inClass = true;
+      // A bracket right after the opening one (or its caret) is a member.
+      const caret = source.charAt(at + 1) === '^' ? '^' : '';
+      const member = source.charAt(at + 1 + caret.length) === ']' ? ']' : '';
+      out += `[${caret}${member}`;
+      at += caret.length + member.length;
+      continue;
+    }
+    if (char === ']') inClass = false;
+    out += char;
+  }
+  return out;
+}
