@@ -69,8 +69,13 @@ export default tseslint.config(
   walls(['broker/**/*.ts'], { folders: notBroker }),
   walls(['broker/transport.ts'], { folders: notBroker, owns: ['zeromq'] }),
   walls(['broker/store/**/*.ts'], { folders: notBroker, owns: ['lmdb'] }),
+  // winston's types declare its transport classes as interfaces, which this rule misreads.
+  {
+    files: ['broker/log.ts'],
+    rules: { '@typescript-eslint/no-unsafe-class-instance-assignment': 'off' },
+  },
   walls(['broker/log.ts'], { folders: notBroker, owns: ['winston'] }),
-  walls(['broker/main.ts'], { folders: notBroker, owns: ['yargs', 'yargs/helpers'] }),
+  walls(['broker/command.ts'], { folders: notBroker, owns: ['yargs', 'yargs/helpers'] }),
   walls(['client/**/*.ts'], { folders: notClient }),
   walls(['client/transport.ts'], { folders: notClient, owns: ['zeromq'] }),
   walls(['client/commands/**/*.ts'], { folders: notClient, owns: ['yargs', 'yargs/helpers'] }),

@@ -1,0 +1,145 @@
+// The reserved service `$broker`: what the broker is doing, for any client that
+// can send a request, MLM/1 included. It reads the engines and changes nothing.
+import { encode as packMessage } from '@msgpack/msgpack';
+import type { Command } from '../protocol/index.js';
+import { encodeHeader } from '../protocol/index.js';
+import type { Clock } from './clock.js';
+import type { Counters } from './counters.js';
+import type { Mailboxes } from './mailboxes.js';
+import type { Services } from './services.js';
+import type { Session } from './session.js';
+import type { Sessions } from './sessions.js';
+import type { Store } from './store/store.js';
+import type { Streams } from './streams.js';
+
+export const ADMIN_SERVICE = '$broker';
+const ROWS_MAX = 10_000;
+const JSON_SUFFIX = '.json';
+
+export interface AdminContext {
+  readonly clock: Clock;
+  readonly counters: Counters;
+  readonly sessions: () => Sessions;
+  readonly streams: Streams;
+  readonly mailboxes: Mailboxes;
+  readonly services: Services;
+  readonly store: Store;
+  readonly startedAtMs: number;
+}
+
+export class Admin {
+  readonly #context: AdminContext;
+  readonly #views: Readonly<Record<string, () => unknown>> = {
+    clients: () => this.#clients(),
+    streams: () => this.#streams(),
+    services: () => this.#services(),
+    mailboxes: () => this.#mailboxes(),
+    stats: () => this.#stats(),
+  };
+
+  constructor(context: AdminContext) {
+    this.#context = context;
+  }
+
+  serves(service: string): boolean {
+    return service === ADMIN_SERVICE;
+  }
+
+  /**
+   * Answers a request by mail to the session that asked, with its subject and
+   * tracker: a list of maps, or a map; MessagePack, or JSON where the subject
+   * ends in `.json`. A subject that is not known gets a map with `error`.
+   */
+  answer(session: Session, { subject, tracker }: Command<'SERVICE SEND'>): void {
+    if (!session.takesMore('mailbox')) return;
+    const json = subject.endsWith(JSON_SUFFIX);
+    const name = json ? subject.slice(0, -JSON_SUFFIX.length) : subject;
+    const view = Object.hasOwn(this.#views, name) ? this.#views[name] : undefined;
+    const answer = view?.() ?? {
+      error: `there is no "${name}"; ask for ${Object.keys(this.#views).join(', ')}`,
+    };
+    const body = json ? Buffer.from(JSON.stringify(answer)) : Buffer.from(packMessage(answer));
+    const head = encodeHeader({
+      name: 'MAILBOX DELIVER',
+      sender: ADMIN_SERVICE,
+      address: session.address,
+      subject,
+      tracker,
+    });
+    session.deliver('mailbox', {
+      head,
+      content: [body],
+      bytes: head.length + body.length,
+      message: undefined,
+    });
+  }
+
+  #clients(): unknown {
+    const nowMs = this.#context.clock.nowMs();
+    return rows(this.#context.sessions(), (session) => ({
+      address: session.address,
+      connectedMs: Math.round(nowMs - session.openedAtMs),
+      writes: session.stream?.name ?? null,
+      reads: [...session.readers.keys()].slice(0, 100).map((stream) => stream.name),
+      offers: [...session.offers.keys()].slice(0, 100),
+      outbox: session.outbox.length,
+      credit: session.credit === Infinity ? null : session.credit,
+    }));
+  }
+
+  #streams(): unknown {
+    return rows(this.#context.streams, (stream) => ({
+      stream: stream.name,
+      lastSequence: stream.lastSequence,
+      bytes: this.#context.store.streamBytes(stream.name),
+      writers: stream.writers,
+      readers: stream.readers.size,
+      behind: [...stream.readers.values()].filter((reader) => !reader.live).length,
+    }));
+  }
+
+  #services(): unknown {
+    return rows(this.#context.services, (service) => ({
+      service: service.name,
+      workers: service.workers.size,
+      patterns: service.patterns,
+      requests: service.messages,
+      bytes: service.bytes,
+    }));
+  }
+
+  #mailboxes(): unknown {
+    return rows(this.#context.mailboxes, (mailbox) => ({
+      mailbox: mailbox.name,
+      messages: mailbox.messages,
+      bytes: mailbox.bytes,
+      online: mailbox.owner !== undefined,
+    }));
+  }
+
+  #stats(): unknown {
+    const { clock, counters, sessions, streams, mailboxes, services, startedAtMs } = this.#context;
+    const { rss, heapUsed } = process.memoryUsage();
+    return {
+      uptimeMs: Math.round(clock.nowMs() - startedAtMs),
+      pid: process.pid,
+      residentBytes: rss,
+      heapBytes: heapUsed,
+      sessions: sessions().size,
+      streams: streams.size,
+      mailboxes: mailboxes.size,
+      services: services.size,
+      ...counters,
+    };
+  }
+}
+
+/** The rows of a table, up to a bound. */
+function rows<Item>(items: Iterable<Item>, row: (item: Item) => unknown): unknown[] {
+  const result: unknown[] = [];
+  for (const item of items) {
+    if (result.length >= ROWS_MAX) break;
+    result.push(row(item));
+  }
+  return result;
+}

@@ -1,0 +1,244 @@
+// The broker: the way of a message from the socket to an engine and from an
+// outbox back to the socket, in one direction. It wires the parts and drives
+// them; what they do stands in them.
+import { Admin } from './admin.js';
+import { systemClock, type Clock } from './clock.js';
+import { Commits } from './commits.js';
+import { Confirmations } from './confirmations.js';
+import { newCounters } from './counters.js';
+import { Dispatcher } from './dispatcher.js';
+import { Expiry } from './expiry.js';
+import { Flusher } from './flusher.js';
+import type { Engines } from './handlers.js';
+import { silentLogger, type Logger } from './log.js';
+import { Mailboxes } from './mailboxes.js';
+import { limitsOf, type Limits, type OptionValues } from './options.js';
+import { Services } from './services.js';
+import { Sessions } from './sessions.js';
+import type { Session } from './session.js';
+import { MemoryStore } from './store/memory.js';
+import type { Store } from './store/store.js';
+import { Streams } from './streams.js';
+import { Transport } from './transport.js';
+
+/** Messages handled before what they caused is committed and sent. */
+const BURST_MAX = 128;
+const LINGER_MS = 1000;
+
+export interface BrokerParts {
+  readonly log?: Logger;
+  readonly clock?: Clock;
+  readonly store?: Store;
+}
+
+export class Broker {
+  readonly counters = newCounters();
+  readonly #options: OptionValues;
+  readonly #limits: Limits;
+  readonly #log: Logger;
+  readonly #clock: Clock;
+  readonly #store: Store;
+  readonly #transport: Transport;
+  readonly #commits: Commits;
+  readonly #expiry: Expiry;
+  readonly #flusher: Flusher;
+  readonly #sessions: Sessions;
+  readonly #engines: Engines;
+  readonly #dispatcher: Dispatcher;
+  #receiving: Promise<void> | undefined;
+  #tickScheduled = false;
+  #burst = 0;
+  #stopping = false;
+  #stopped: Promise<void> | undefined;
+
+  /** @see startBroker */
+  constructor(
+    options: OptionValues,
+    { log = silentLogger, clock = systemClock, store }: BrokerParts,
+  ) {
+    this.#options = options;
+    this.#limits = limitsOf(options);
+    this.#log = log;
+    this.#clock = clock;
+    this.#store = store ?? new MemoryStore();
+    this.#transport = new Transport({ frameBytesMax: frameBytesMax(this.#limits) });
+    this.#commits = new Commits(this.#store, log, () => void this.#flusher.flush());
+    this.#expiry = new Expiry(clock, () => this.#scheduleTick());
+    this.#flusher = new Flusher(this.#transport, clock, this.counters, {
+      gone: (session) => this.#sessions.end(session, 'its connection is gone'),
+      room: (session) => this.#resume(session),
+    });
+    const confirmations = new Confirmations(() => this.#sessions, this.counters);
+    const context = {
+      clock,
+      commits: this.#commits,
+      confirmations,
+      counters: this.counters,
+      expiry: this.#expiry,
+      limits: this.#limits,
+      log,
+      store: this.#store,
+      kept: { bytes: 0 },
+    };
+    const streams = new Streams(context);
+    const mailboxes = new Mailboxes(context, (address) => this.#sessions.atAddress(address));
+    const services = new Services(context);
+    const admin = new Admin({
+      ...context,
+      sessions: () => this.#sessions,
+      streams,
+      mailboxes,
+      services,
+      startedAtMs: clock.nowMs(),
+    });
+    this.#engines = {
+      streams,
+      mailboxes,
+      services,
+      confirmations,
+      admin,
+      resume: (session) => this.#resume(session),
+    };
+    this.#sessions = new Sessions({
+      limits: this.#limits,
+      timeoutMs: options.timeout,
+      clock,
+      counters: this.counters,
+      log,
+      flusher: this.#flusher,
+      forget: (session) => this.#forget(session),
+    });
+    this.#dispatcher = new Dispatcher({
+      counters: this.counters,
+      engines: this.#engines,
+      flusher: this.#flusher,
+      log,
+      sessions: this.#sessions,
+    });
+  }
+
+  /** Where it listens, with real ports. */
+  get endpoints(): readonly string[] {
+    return this.#transport.endpoints;
+  }
+
+  /** Listens on every endpoint of the options. */
+  async start(): Promise<void> {
+    try {
+      for (const endpoint of this.#options.bind) await this.#transport.bind(endpoint);
+    } catch (error) {
+      await this.#shutDown();
+      throw error;
+    }
+    this.#receiving = this.#receive();
+  }
+
+  /**
+   * Stops: takes no new messages, delivers what waits in outboxes for as long as
+   * `drain-timeout` allows, and closes. Clients are told nothing: to them it is
+   * a broker that went away, and they reconnect. Safe to call again.
+   */
+  stop(): Promise<void> {
+    this.#stopped ??= this.#drain();
+    return this.#stopped;
+  }
+
+  async #drain(): Promise<void> {
+    this.#stopping = true;
+    await this.#transport.unbind();
+    await this.#commits.settled();
+    const deadlineMs = this.#clock.nowMs() + this.#options['drain-timeout'];
+    while (this.#waiting() > 0 && this.#clock.nowMs() < deadlineMs) {
+      await this.#flusher.flush();
+      await new Promise<void>((resolve) => this.#clock.after(5, resolve));
+    }
+    const left = this.#waiting();
+    if (left > 0) this.#log.warn('stopping with messages that clients did not take', { left });
+    await this.#shutDown();
+  }
+
+  async #shutDown(): Promise<void> {
+    this.#sessions.stop();
+    this.#expiry.stop();
+    this.#flusher.stop();
+    this.#transport.close(LINGER_MS);
+    await this.#receiving;
+    await this.#store.close();
+  }
+
+  #waiting(): number {
+    let messages = 0;
+    for (const session of this.#sessions) messages += session.outbox.length;
+    return messages;
+  }
+
+  async #receive(): Promise<void> {
+    for (;;) {
+      let frames: Buffer[];
+      try {
+        frames = await this.#transport.receive();
+      } catch (error) {
+        if (this.#transport.failureOf(error) === 'closed') return;
+        continue;
+      }
+      if (this.#stopping) return;
+      this.counters.received++;
+      this.#dispatcher.take(frames);
+      if (++this.#burst >= BURST_MAX) {
+        this.#tick();
+        await this.#flusher.flush();
+      } else this.#scheduleTick();
+    }
+  }
+
+  /** The end of a burst: what it changed is committed, what that caused is sent. */
+  #tick(): void {
+    this.#burst = 0;
+    this.#commits.commit();
+    void this.#flusher.flush();
+  }
+
+  #scheduleTick(): void {
+    if (this.#tickScheduled) return;
+    this.#tickScheduled = true;
+    // Runs when all messages that were there have been handled.
+    process.nextTick(() => {
+      this.#tickScheduled = false;
+      this.#tick();
+    });
+  }
+
+  #resume(session: Session): void {
+    this.#engines.streams.resume(session);
+    this.#engines.mailboxes.resume(session);
+    this.#engines.services.resume(session);
+  }
+
+  /** A session has ended: nothing goes to it any more, and what it had not taken goes back. */
+  #forget(session: Session): void {
+    this.#engines.streams.detach(session);
+    this.#engines.services.detach(session);
+    this.#engines.mailboxes.detach(session);
+    session.trackers.clear();
+    for (const message of session.outbox.clear()) message.keeper.takeBack(message);
+    this.#scheduleTick();
+  }
+}
+
+/**
+ * Starts a broker.
+ *
+ * @param options every option; see `resolveOptions`
+ * @returns the broker, once it listens on all endpoints
+ * @throws {Error} where an endpoint cannot be listened on, saying which and why
+ */
+export async function startBroker(options: OptionValues, parts: BrokerParts = {}): Promise<Broker> {
+  const broker = new Broker(options, parts);
+  await broker.start();
+  return broker;
+}
+
+/** Larger frames cut their sender off; somewhat too large messages are refused in words. */
+function frameBytesMax({ messageBytesMax }: Limits): number {
+  return messageBytesMax * 2 + 1024 * 1024;
+}

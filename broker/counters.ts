@@ -1,0 +1,59 @@
+// What the broker counts. One flat object, so that a count costs one addition;
+// `$broker stats` shows it as it is.
+
+/** Counts since the broker started. */
+export interface Counters {
+  /** ZeroMQ messages received and sent. */
+  received: number;
+  sent: number;
+  /** Messages accepted from clients, by kind. */
+  streamMessages: number;
+  mailboxMessages: number;
+  serviceRequests: number;
+  /** Messages that clients' sockets took, by kind. */
+  streamDeliveries: number;
+  mailboxDeliveries: number;
+  serviceDeliveries: number;
+  /** Stream messages that a reader missed because retention overtook it. */
+  streamGaps: number;
+  /** Messages that waited longer than their timeout. */
+  expired: number;
+  /** Messages refused at a limit. */
+  refused: number;
+  /** Messages taken back from a session that ended. */
+  takenBack: number;
+  /** CONFIRMs passed on, and those whose tracker was not known. */
+  confirms: number;
+  unknownTrackers: number;
+  /** Frames that did not parse, and commands that the session's state forbids. */
+  protocolErrors: number;
+  invalidCommands: number;
+  /** Replies that could not be given because the peer did not read them. */
+  repliesDropped: number;
+  sessionsOpened: number;
+  sessionsExpired: number;
+}
+
+export function newCounters(): Counters {
+  return {
+    received: 0,
+    sent: 0,
+    streamMessages: 0,
+    mailboxMessages: 0,
+    serviceRequests: 0,
+    streamDeliveries: 0,
+    mailboxDeliveries: 0,
+    serviceDeliveries: 0,
+    streamGaps: 0,
+    expired: 0,
+    refused: 0,
+    takenBack: 0,
+    confirms: 0,
+    unknownTrackers: 0,
+    protocolErrors: 0,
+    invalidCommands: 0,
+    repliesDropped: 0,
+    sessionsOpened: 0,
+    sessionsExpired: 0,
+  };
+}

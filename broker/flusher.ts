@@ -1,0 +1,153 @@
+// The one flush loop: it takes what waits in the outboxes of marked sessions to
+// the transport, a quantum of each in turn. A peer whose queue is full is left
+// alone for a moment while the others go on; one that is gone ends.
+import type { Clock } from './clock.js';
+import type { Counters } from './counters.js';
+import { Deque } from './deque.js';
+import type { Flushable, Session } from './session.js';
+import type { SendFailure, Transport } from './transport.js';
+
+const QUANTUM = 64;
+const YIELD_AFTER = 2048;
+const RETRY_MS_MIN = 1;
+const RETRY_MS_MAX = 64;
+const STRAYS_MAX = 1000;
+
+export interface FlusherEvents {
+  /** A session's peer is not there any more. */
+  gone(session: Session): void;
+  /** A session that wanted room has some. */
+  room(session: Session): void;
+}
+
+export class Flusher implements Flushable {
+  readonly #transport: Transport;
+  readonly #clock: Clock;
+  readonly #counters: Counters;
+  readonly #events: FlusherEvents;
+  readonly #queue = new Deque<Session>();
+  /** Replies to peers that have no session: routing id and frames. */
+  readonly #strays = new Deque<Buffer[]>();
+  #running: Promise<void> | undefined;
+  #sinceYield = 0;
+  #stopped = false;
+
+  constructor(transport: Transport, clock: Clock, counters: Counters, events: FlusherEvents) {
+    this.#transport = transport;
+    this.#clock = clock;
+    this.#counters = counters;
+    this.#events = events;
+  }
+
+  /** True where something waits, whether or not its peer takes it. */
+  get idle(): boolean {
+    return this.#queue.length === 0 && this.#strays.length === 0 && this.#running === undefined;
+  }
+
+  mark(session: Session): void {
+    const { flush } = session;
+    if (flush.queued || flush.blocked) return;
+    flush.queued = true;
+    this.#queue.push(session);
+  }
+
+  /** Queues a reply to a peer without a session; dropped where it is not taken at once. */
+  replyTo(frames: Buffer[]): void {
+    if (this.#strays.length >= STRAYS_MAX) this.#counters.repliesDropped++;
+    else this.#strays.push(frames);
+  }
+
+  /** Sends what can be sent. Resolves when nothing is left but what blocked peers wait for. */
+  flush(): Promise<void> {
+    if (this.#running !== undefined) return this.#running;
+    if (this.#queue.length === 0 && this.#strays.length === 0) return Promise.resolve();
+    this.#running = this.#run();
+    return this.#running;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+  }
+
+  async #run(): Promise<void> {
+    try {
+      for (;;) {
+        await this.#sendStrays();
+        const session = this.#queue.shift();
+        if (session === undefined || this.#stopped) break;
+        session.flush.queued = false;
+        await this.#sendQuantum(session);
+      }
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  async #sendQuantum(session: Session): Promise<void> {
+    const { outbox, routingId } = session;
+    for (let sent = 0; sent < QUANTUM; sent++) {
+      const outgoing = outbox.head();
+      if (outgoing === undefined) break;
+      const { head, content, message } = outgoing;
+      const [only] = content;
+      const frames =
+        content.length === 1 && only !== undefined
+          ? [routingId, head, only]
+          : [routingId, head, ...content];
+      try {
+        await this.#transport.send(frames);
+      } catch (error) {
+        this.#onFailure(session, this.#transport.failureOf(error));
+        return;
+      }
+      this.#counters.sent++;
+      session.flush.delayMs = 0;
+      // The session may have ended while the promise settled; then its outbox
+      // was cleared and this message counts as taken back, not as taken.
+      if (session.ended) return;
+      outbox.sent();
+      message?.keeper.taken(message, session);
+      if (++this.#sinceYield >= YIELD_AFTER) await this.#yield();
+    }
+    if (session.wantsRoom && outbox.isLow()) {
+      session.wantsRoom = false;
+      this.#events.room(session);
+    }
+    if (outbox.length > 0) this.mark(session);
+  }
+
+  async #sendStrays(): Promise<void> {
+    for (let frames = this.#strays.shift(); frames !== undefined; frames = this.#strays.shift()) {
+      try {
+        await this.#transport.send(frames);
+        this.#counters.sent++;
+      } catch (error) {
+        this.#transport.failureOf(error);
+        this.#counters.repliesDropped++;
+      }
+    }
+  }
+
+  #onFailure(session: Session, failure: SendFailure): void {
+    if (failure === 'closed') this.#stopped = true;
+    else if (failure === 'gone') this.#events.gone(session);
+    else this.#retryLater(session);
+  }
+
+  #retryLater(session: Session): void {
+    const { flush } = session;
+    flush.delayMs = Math.min(RETRY_MS_MAX, Math.max(RETRY_MS_MIN, flush.delayMs * 2));
+    flush.blocked = true;
+    this.#clock.after(flush.delayMs, () => {
+      flush.blocked = false;
+      if (session.ended || this.#stopped) return;
+      this.mark(session);
+      void this.flush();
+    });
+  }
+
+  async #yield(): Promise<void> {
+    this.#sinceYield = 0;
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+}

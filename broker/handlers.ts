@@ -1,0 +1,82 @@
+// What each command does: one short function per command, which calls one
+// engine. A handler returns a refusal where it did not do it. It knows no
+// sockets and calls no other handler; which command is allowed when, and what it
+// is answered, stands in lifecycle.ts.
+import type { ClientCommandName, Command } from '../protocol/index.js';
+import type { Admin } from './admin.js';
+import type { Confirmations } from './confirmations.js';
+import type { Mailboxes } from './mailboxes.js';
+import type { Refusal } from './refusal.js';
+import type { Services } from './services.js';
+import type { Session } from './session.js';
+import type { Streams } from './streams.js';
+
+/** The parts of the broker that commands act on. */
+export interface Engines {
+  readonly streams: Streams;
+  readonly mailboxes: Mailboxes;
+  readonly services: Services;
+  readonly confirmations: Confirmations;
+  readonly admin: Admin;
+  /** A session has credit again. */
+  resume(session: Session): void;
+}
+
+/** Carries out a command of an open session. @returns why not, where it does not */
+export type Handler<Name extends ClientCommandName> = (
+  engines: Engines,
+  session: Session,
+  command: Command<Name>,
+) => Refusal | undefined;
+
+const CREDIT_MAX = 2 ** 31;
+
+export const chooseStream: Handler<'STREAM WRITE'> = ({ streams }, session, { stream }) =>
+  streams.write(session, stream);
+
+export const readStream: Handler<'STREAM READ'> = ({ streams }, session, { stream, pattern }) =>
+  streams.read(session, stream, pattern);
+
+export const cancelStream: Handler<'STREAM CANCEL'> = ({ streams }, session, { stream }) => {
+  streams.cancel(session, stream);
+  return undefined;
+};
+
+export const sendToStream: Handler<'STREAM SEND'> = ({ streams }, session, { subject, content }) =>
+  streams.send(session, subject, content);
+
+export const sendToMailbox: Handler<'MAILBOX SEND'> = ({ mailboxes }, session, command) => {
+  mailboxes.send(session, command.address, command);
+  return undefined;
+};
+
+export const sendToService: Handler<'SERVICE SEND'> = ({ services, admin }, session, command) => {
+  if (admin.serves(command.address)) admin.answer(session, command);
+  else services.send(session, command.address, command);
+  return undefined;
+};
+
+export const offerService: Handler<'SERVICE OFFER'> = (
+  { services },
+  session,
+  { address, pattern },
+) => services.offer(session, address, pattern);
+
+/** After the offer was answered: what waits for it goes out. */
+export const serveOffer: Handler<'SERVICE OFFER'> = ({ services }, session, { address }) => {
+  services.serve(session, address);
+  return undefined;
+};
+
+export const passConfirmation: Handler<'CONFIRM'> = ({ confirmations }, session, command) => {
+  confirmations.pass(session, command.tracker, command.statusCode, command.statusReason);
+  return undefined;
+};
+
+/** The first grant makes the session flow-controlled; later ones add up. */
+export const grantCredit: Handler<'CREDIT'> = (engines, session, { amount }) => {
+  const before = session.credit === Infinity ? 0 : session.credit;
+  session.credit = Math.min(CREDIT_MAX, before + amount);
+  engines.resume(session);
+  return undefined;
+};

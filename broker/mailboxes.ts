@@ -1,0 +1,134 @@
+// Mailboxes: one queue per address, first in, first out, kept while its owner is
+// away. The owner is the session that has the address; when that changes, what
+// the old one had not taken goes to the new one.
+import { STATUS } from '../protocol/index.js';
+import type { EngineContext } from './engine-context.js';
+import { KeptQueue, type Sending } from './kept-queue.js';
+import type { Message } from './message.js';
+import type { Session } from './session.js';
+import { WaitingLine } from './waiting-line.js';
+
+export class Mailbox extends KeptQueue {
+  owner: Session | undefined;
+  readonly #line = new WaitingLine();
+  readonly #onIdle: (mailbox: Mailbox) => void;
+
+  constructor(name: string, context: EngineContext, onIdle: (mailbox: Mailbox) => void) {
+    super('mailbox', name, context.limits.mailbox, context);
+    this.#onIdle = onIdle;
+  }
+
+  /** True where nothing would be lost if the mailbox did not exist. */
+  get idle(): boolean {
+    return this.owner === undefined && this.messages === 0;
+  }
+
+  /** Delivers what is durable, as far as the owner takes it. */
+  override deliver(): void {
+    const { owner } = this;
+    if (owner === undefined) return;
+    let message = this.#line.peek();
+    while (message !== undefined && message.sequence <= this.durableSequence) {
+      if (!owner.takesMore('mailbox')) return;
+      this.#line.shift();
+      this.context.expiry.unwatch(message);
+      owner.deliverMessage('mailbox', this.name, message);
+      message = this.#line.peek();
+    }
+  }
+
+  protected override enqueue(message: Message): void {
+    this.#line.push(message);
+  }
+
+  protected override noteGone(): void {
+    this.#line.noteGone();
+  }
+
+  protected override putBack(message: Message): void {
+    this.#line.putBack(message);
+    // Its time ran while it was in the outbox; it still counts.
+    if (message.expiresAtMs > 0) {
+      this.context.expiry.watch(
+        message,
+        Math.max(1, message.expiresAtMs - this.context.clock.nowMs()),
+      );
+    }
+  }
+
+  protected override release(message: Message): void {
+    super.release(message);
+    if (this.idle) this.#onIdle(this);
+  }
+}
+
+export class Mailboxes {
+  readonly #context: EngineContext;
+  readonly #ownerOf: (address: string) => Session | undefined;
+  readonly #mailboxes = new Map<string, Mailbox>();
+
+  /** @param ownerOf the session that has an address now */
+  constructor(context: EngineContext, ownerOf: (address: string) => Session | undefined) {
+    this.#context = context;
+    this.#ownerOf = ownerOf;
+  }
+
+  get size(): number {
+    return this.#mailboxes.size;
+  }
+
+  [Symbol.iterator](): IterableIterator<Mailbox> {
+    return this.#mailboxes.values();
+  }
+
+  /** MAILBOX SEND. */
+  send(origin: Session, address: string, sending: Sending): void {
+    const mailbox = this.#mailboxes.get(address) ?? this.#create(address);
+    if (typeof mailbox === 'string') {
+      this.#context.counters.refused++;
+      this.#context.confirmations.tell(origin, sending.tracker, STATUS.FAILED, mailbox);
+      return;
+    }
+    this.#context.counters.mailboxMessages++;
+    mailbox.send(origin, sending);
+  }
+
+  /** A session opened with this address: its mail goes there from now on. */
+  attach(session: Session): void {
+    const mailbox = this.#mailboxes.get(session.address);
+    if (mailbox === undefined) return;
+    mailbox.owner = session;
+    mailbox.deliver();
+  }
+
+  /** The session ends; its mail waits for the next one. */
+  detach(session: Session): void {
+    const mailbox = this.#mailboxes.get(session.address);
+    if (mailbox?.owner !== session) return;
+    mailbox.owner = undefined;
+    this.#dropIdle(mailbox);
+  }
+
+  /** The session has room again. */
+  resume(session: Session): void {
+    const mailbox = this.#mailboxes.get(session.address);
+    if (mailbox?.owner === session) mailbox.deliver();
+  }
+
+  /** @returns the new mailbox, or the reason why there is none */
+  #create(address: string): Mailbox | string {
+    if (address === '') return 'mail needs the address of a mailbox';
+    const { mailboxesMax } = this.#context.limits;
+    if (this.#mailboxes.size >= mailboxesMax) return `there are ${mailboxesMax} mailboxes already`;
+    const mailbox = new Mailbox(address, this.#context, (idle) =>
+      this.#mailboxes.delete(idle.name),
+    );
+    mailbox.owner = this.#ownerOf(address);
+    this.#mailboxes.set(address, mailbox);
+    return mailbox;
+  }
+
+  #dropIdle(mailbox: Mailbox): void {
+    if (mailbox.idle) this.#mailboxes.delete(mailbox.name);
+  }
+}

@@ -1,0 +1,132 @@
+// What waits to be sent to one session: replies first, then streams, mail and
+// service requests in turn, so that none of them can starve another. Each kind
+// has a bound; whoever fills the outbox asks `hasRoom` first.
+import { Deque } from './deque.js';
+import type { Message } from './message.js';
+
+/** The kinds of delivery; each has its own queue and bound in the outbox. */
+export const TRAFFIC = ['stream', 'mailbox', 'service'] as const;
+export type Traffic = (typeof TRAFFIC)[number];
+
+/** One ZeroMQ message to be sent, without the routing id. */
+export interface Outgoing {
+  /** Frame 0. */
+  readonly head: Buffer;
+  readonly content: readonly Buffer[];
+  /** Octets of all frames. */
+  readonly bytes: number;
+  /** The kept message that this delivers, to be told when the socket took it. */
+  readonly message: Message | undefined;
+}
+
+export interface OutboxLimits {
+  /** Messages of each kind, at most. */
+  readonly messagesMax: number;
+  /** Octets of each kind; one message more than that always fits an empty queue. */
+  readonly bytesMax: number;
+}
+
+interface Queue {
+  readonly items: Deque<Outgoing>;
+  bytes: number;
+}
+
+const REPLIES_MAX = 1000;
+
+export class Outbox {
+  readonly #limits: OutboxLimits;
+  readonly #replies = new Deque<Outgoing>();
+  readonly #queues: Record<Traffic, Queue> = {
+    stream: { items: new Deque(), bytes: 0 },
+    mailbox: { items: new Deque(), bytes: 0 },
+    service: { items: new Deque(), bytes: 0 },
+  };
+  #turn = 0;
+  #length = 0;
+
+  constructor(limits: OutboxLimits) {
+    this.#limits = limits;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  hasRoom(traffic: Traffic): boolean {
+    const queue = this.#queues[traffic];
+    return queue.items.length < this.#limits.messagesMax && queue.bytes < this.#limits.bytesMax;
+  }
+
+  /** True where every kind is at most half full: time to ask for more. */
+  isLow(): boolean {
+    const { messagesMax, bytesMax } = this.#limits;
+    return TRAFFIC.every((traffic) => {
+      const queue = this.#queues[traffic];
+      return queue.items.length * 2 <= messagesMax && queue.bytes * 2 <= bytesMax;
+    });
+  }
+
+  push(traffic: Traffic, outgoing: Outgoing): void {
+    const queue = this.#queues[traffic];
+    queue.items.push(outgoing);
+    queue.bytes += outgoing.bytes;
+    this.#length++;
+  }
+
+  /** Queues a reply. @returns false where the session already leaves too many unread */
+  reply(outgoing: Outgoing): boolean {
+    if (this.#replies.length >= REPLIES_MAX) return false;
+    this.#replies.push(outgoing);
+    this.#length++;
+    return true;
+  }
+
+  /** What to send next; the same until `sent` is called. */
+  head(): Outgoing | undefined {
+    const reply = this.#replies.peek();
+    if (reply !== undefined) return reply;
+    if (this.#length === 0) return undefined;
+    while (this.#queueAt(this.#turn).items.length === 0)
+      this.#turn = (this.#turn + 1) % TRAFFIC.length;
+    return this.#queueAt(this.#turn).items.peek();
+  }
+
+  /** The socket took what `head` returned. */
+  sent(): void {
+    this.#length--;
+    if (this.#replies.shift() !== undefined) return;
+    const queue = this.#queueAt(this.#turn);
+    queue.bytes -= queue.items.shift()?.bytes ?? 0;
+    this.#turn = (this.#turn + 1) % TRAFFIC.length;
+  }
+
+  /** Drops the queued stream deliveries for which `drop` holds. */
+  dropStream(drop: (outgoing: Outgoing) => boolean): void {
+    const queue = this.#queues.stream;
+    queue.items.filter((item) => {
+      if (!drop(item)) return true;
+      queue.bytes -= item.bytes;
+      this.#length--;
+      return false;
+    });
+  }
+
+  /** Empties the outbox. @returns the kept messages that were in it, newest first */
+  clear(): Message[] {
+    const messages: Message[] = [];
+    for (const traffic of TRAFFIC) {
+      const { items } = this.#queues[traffic];
+      for (let item = items.pop(); item !== undefined; item = items.pop()) {
+        if (item.message !== undefined) messages.push(item.message);
+      }
+      this.#queues[traffic].bytes = 0;
+    }
+    this.#replies.clear();
+    this.#length = 0;
+    return messages;
+  }
+
+  #queueAt(turn: number): Queue {
+    return this.#queues[TRAFFIC[turn] as Traffic];
+  }
+}

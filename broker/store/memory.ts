@@ -1,0 +1,90 @@
+// The store without a disk: everything is gone with the process. Stream logs
+// are lists of blocks; kept messages already live in the queue engines, so this
+// store only counts them.
+import type { Block } from '../../protocol/records.js';
+import { Deque } from '../deque.js';
+import type { Retention, Store } from './store.js';
+
+const JOINED_BYTES_MAX = 256 * 1024;
+
+interface Log {
+  readonly blocks: Deque<Block>;
+  bytes: number;
+}
+
+export class MemoryStore implements Store {
+  readonly #logs = new Map<string, Log>();
+  #kept = 0;
+
+  /** How many messages the queues keep. */
+  get kept(): number {
+    return this.#kept;
+  }
+
+  appendBlock(stream: string, block: Block): void {
+    let log = this.#logs.get(stream);
+    if (log === undefined) this.#logs.set(stream, (log = { blocks: new Deque(), bytes: 0 }));
+    const previous = log.blocks.peekBack();
+    const joined = previous === undefined ? undefined : join(previous, block);
+    if (joined !== undefined) log.blocks.pop();
+    log.blocks.push(joined ?? block);
+    log.bytes += block.bytes.length;
+  }
+
+  readBlock(stream: string, sequence: number): Block | undefined {
+    const blocks = this.#logs.get(stream)?.blocks;
+    if (blocks === undefined) return undefined;
+    let low = 0;
+    let high = blocks.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((blocks.at(middle) as Block).last < sequence) low = middle + 1;
+      else high = middle;
+    }
+    return blocks.at(low);
+  }
+
+  trim(stream: string, { bytesMax }: Retention): number | undefined {
+    const log = this.#logs.get(stream);
+    if (log === undefined) return undefined;
+    while (log.bytes > bytesMax && log.blocks.length > 1) {
+      log.bytes -= log.blocks.shift()?.bytes.length ?? 0;
+    }
+    return log.blocks.peek()?.first;
+  }
+
+  dropStream(stream: string): void {
+    this.#logs.delete(stream);
+  }
+
+  streamBytes(stream: string): number {
+    return this.#logs.get(stream)?.bytes ?? 0;
+  }
+
+  keep(): void {
+    this.#kept++;
+  }
+
+  release(): void {
+    this.#kept--;
+  }
+
+  commit(): undefined {
+    return undefined;
+  }
+
+  close(): Promise<void> {
+    this.#logs.clear();
+    return Promise.resolve();
+  }
+}
+
+/** One block for two that lie side by side in memory; undefined where they do not. */
+function join(a: Block, b: Block): Block | undefined {
+  const length = a.bytes.length + b.bytes.length;
+  const adjacent =
+    a.bytes.buffer === b.bytes.buffer && a.bytes.byteOffset + a.bytes.length === b.bytes.byteOffset;
+  if (!adjacent || length > JOINED_BYTES_MAX) return undefined;
+  const bytes = Buffer.from(a.bytes.buffer, a.bytes.byteOffset, length);
+  return { first: a.first, last: b.last, bytes };
+}

@@ -1,0 +1,37 @@
+// Who waits for the confirmation of what one session has received: the table
+// from a tracker to the senders that chose it. It is bounded; the oldest entry
+// makes room for the newest.
+import type { Session } from './session.js';
+
+const TRACKERS_MAX = 10_000;
+
+export class Trackers {
+  readonly #origins = new Map<string, Session[]>();
+  #size = 0;
+
+  /** Remembers who sent a tracked message. @returns false where an older one had to go */
+  add(tracker: string, origin: Session): boolean {
+    const known = this.#origins.get(tracker);
+    if (known === undefined) this.#origins.set(tracker, [origin]);
+    else known.push(origin);
+    if (++this.#size <= TRACKERS_MAX) return true;
+    const oldest = this.#origins.keys().next();
+    if (oldest.done !== true) this.take(oldest.value);
+    return false;
+  }
+
+  /** The sender of the oldest message received with this tracker, which is then forgotten. */
+  take(tracker: string): Session | undefined {
+    const origins = this.#origins.get(tracker);
+    if (origins === undefined) return undefined;
+    const origin = origins.shift();
+    if (origins.length === 0) this.#origins.delete(tracker);
+    this.#size--;
+    return origin;
+  }
+
+  clear(): void {
+    this.#origins.clear();
+    this.#size = 0;
+  }
+}

@@ -1,0 +1,99 @@
+// The broker's ROUTER socket, and the only file of the broker that knows zeromq.
+// It moves frames; what they mean it does not know.
+import { Router } from 'zeromq';
+
+/** Why a message could not be handed to a peer. */
+export type SendFailure = 'full' | 'gone' | 'closed';
+
+const NOT_AN_ENDPOINT = 'not an endpoint; write tcp://ADDRESS:PORT or ipc://PATH';
+const NO_SUCH_ADDRESS = 'this machine has no such address; tcp://*:PORT listens on all it has';
+
+/** What to do about a bind that failed, by error code. */
+const BIND_ADVICE: Readonly<Record<string, string>> = {
+  EADDRINUSE:
+    'the address is in use; stop the other program, or choose another port (port * picks a free one)',
+  EACCES: 'permission denied; choose a port above 1023, or another path',
+  EINVAL: NOT_AN_ENDPOINT,
+  EPROTONOSUPPORT: NOT_AN_ENDPOINT,
+  ENODEV: NO_SUCH_ADDRESS,
+  EADDRNOTAVAIL: NO_SUCH_ADDRESS,
+};
+
+export interface TransportOptions {
+  /** The largest frame to take from a peer, in octets; a peer that sends more is cut off. */
+  readonly frameBytesMax: number;
+}
+
+export class Transport {
+  readonly #router: Router;
+  readonly endpoints: string[] = [];
+
+  constructor({ frameBytesMax }: TransportOptions) {
+    this.#router = new Router({
+      // An unknown or full peer is an error to be told, not a message to be lost.
+      mandatory: true,
+      sendTimeout: 0,
+      // A peer that comes back under its old routing id replaces its dead self.
+      handover: true,
+      linger: 0,
+      maxMessageSize: frameBytesMax,
+      backlog: 1024,
+    });
+  }
+
+  /**
+   * Listens on an endpoint.
+   *
+   * @returns the real endpoint, with the port that was picked
+   * @throws {Error} saying which endpoint cannot be listened on, and why
+   */
+  async bind(endpoint: string): Promise<string> {
+    try {
+      await this.#router.bind(endpoint);
+    } catch (cause) {
+      throw new Error(`cannot listen on ${endpoint}: ${bindAdvice(cause)}`, { cause });
+    }
+    const real = this.#router.lastEndpoint ?? endpoint;
+    this.endpoints.push(real);
+    return real;
+  }
+
+  /** The next message: the peer's routing id, then its frames. Rejects once closed. */
+  receive(): Promise<Buffer[]> {
+    return this.#router.receive();
+  }
+
+  /**
+   * Hands a message to a peer's queue; settles at once. One call at a time.
+   *
+   * @param frames the peer's routing id, then the frames
+   */
+  send(frames: Buffer[]): Promise<void> {
+    return this.#router.send(frames);
+  }
+
+  /** What a rejected `send` means. */
+  failureOf(error: unknown): SendFailure {
+    const code = (error as NodeJS.ErrnoException | undefined)?.code;
+    if (code === 'EAGAIN') return 'full';
+    if (code === 'EHOSTUNREACH') return 'gone';
+    if (this.#router.closed) return 'closed';
+    throw error;
+  }
+
+  /** Stops listening; peers that are connected stay. */
+  async unbind(): Promise<void> {
+    for (const endpoint of this.endpoints) await this.#router.unbind(endpoint);
+  }
+
+  /** Closes the socket. @param lingerMs how long what was handed over may still take to leave */
+  close(lingerMs: number): void {
+    this.#router.linger = lingerMs;
+    this.#router.close();
+  }
+}
+
+function bindAdvice(cause: unknown): string {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  return (code === undefined ? undefined : BIND_ADVICE[code]) ?? message;
+}
