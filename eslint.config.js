@@ -87,7 +87,7 @@ export default tseslint.config(
       'tests/**/*.ts',
       'workers/examples/**/*.ts',
       'client/commands/**/*.ts',
-      'broker/main.ts',
+      'broker/command.ts',
     ],
     rules: { 'no-console': 'off' },
   },
