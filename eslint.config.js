@@ -36,7 +36,7 @@ const notBroker = ['client', 'workers', 'tests'];
 const notClient = ['broker', 'workers', 'tests'];
 
 export default tseslint.config(
-  { ignores: ['dist', 'node_modules', 'coverage'] },
+  { ignores: ['dist', 'dist-bench', 'node_modules', 'coverage'] },
   js.configs.recommended,
   {
     files: ['**/*.ts'],

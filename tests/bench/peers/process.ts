@@ -1,0 +1,69 @@
+// A broker's process: started, waited for, ended, and what the kernel says
+// about it (memory and CPU, from /proc). Nothing about protocols.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { openSync, readFileSync, closeSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const START_MS = 10_000;
+const STOP_MS = 10_000;
+const TICKS_PER_SECOND = 100; // USER_HZ, the same on every Linux that Node runs on
+
+export class BrokerProcess {
+  readonly #child: ChildProcess;
+  readonly #log: string;
+  readonly #exited: Promise<void>;
+  #gone = false;
+
+  /** @param log file that takes what the process prints */
+  constructor(command: string, args: readonly string[], env: NodeJS.ProcessEnv, log: string) {
+    this.#log = log;
+    const out = openSync(log, 'w');
+    this.#child = spawn(command, args, { env, stdio: ['ignore', out, out] });
+    closeSync(out);
+    this.#exited = new Promise((resolve) => {
+      const gone = () => {
+        this.#gone = true;
+        resolve();
+      };
+      this.#child.once('exit', gone).once('error', gone);
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  /** Polls until `probe` gives something. @throws Error where the process ends or takes too long */
+  async until<T>(probe: () => T | undefined | Promise<T | undefined>): Promise<T> {
+    for (let waitedMs = 0; waitedMs < START_MS && !this.#gone; waitedMs += 20) {
+      const found = await probe();
+      if (found !== undefined) return found;
+      await sleep(20);
+    }
+    await this.stop();
+    const said = readFileSync(this.#log, 'utf8').trim().slice(-2000);
+    throw new Error(`the broker did not start: ${said}`);
+  }
+
+  async stop(): Promise<void> {
+    this.#child.kill('SIGTERM');
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS);
+    await this.#exited;
+    clearTimeout(timer);
+  }
+}
+
+/** Resident size of a process in MB (10^6 octets): now, and the most it ever was. */
+export function memoryOf(pid: number): { nowMB: number; peakMB: number } {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const read = (name: string) =>
+    (Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1024) / 1e6;
+  return { nowMB: read('VmRSS'), peakMB: read('VmHWM') };
+}
+
+/** CPU time a process has used, in ms. */
+export function cpuMsOf(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
+}
