@@ -12,10 +12,12 @@ import { Flusher } from './flusher.js';
 import type { Engines } from './handlers.js';
 import { silentLogger, type Logger } from './log.js';
 import { Mailboxes } from './mailboxes.js';
+import { queueOf } from './kept-queue.js';
 import { limitsOf, type Limits, type OptionValues } from './options.js';
 import { Services } from './services.js';
 import { Sessions } from './sessions.js';
 import type { Session } from './session.js';
+import { LmdbStore } from './store/lmdb.js';
 import { MemoryStore } from './store/memory.js';
 import type { Store } from './store/store.js';
 import { Streams } from './streams.js';
@@ -52,17 +54,18 @@ export class Broker {
   #stopped: Promise<void> | undefined;
 
   /** @see startBroker */
-  constructor(
-    options: OptionValues,
-    { log = silentLogger, clock = systemClock, store }: BrokerParts,
-  ) {
+  constructor(options: OptionValues, store: Store, parts: BrokerParts) {
+    const { log = silentLogger, clock = systemClock } = parts;
     this.#options = options;
     this.#limits = limitsOf(options);
     this.#log = log;
     this.#clock = clock;
-    this.#store = store ?? new MemoryStore();
+    this.#store = store;
     this.#transport = new Transport({ frameBytesMax: frameBytesMax(this.#limits) });
-    this.#commits = new Commits(this.#store, log, () => void this.#flusher.flush());
+    this.#commits = new Commits(this.#store, log, {
+      gathering: () => this.#scheduleTick(),
+      ended: () => void this.#flusher.flush(),
+    });
     this.#expiry = new Expiry(clock, () => this.#scheduleTick());
     this.#flusher = new Flusher(this.#transport, clock, this.counters, {
       gone: (session) => this.#sessions.end(session, 'its connection is gone'),
@@ -124,6 +127,7 @@ export class Broker {
 
   /** Listens on every endpoint of the options. */
   async start(): Promise<void> {
+    this.#recover();
     try {
       for (const endpoint of this.#options.bind) await this.#transport.bind(endpoint);
     } catch (error) {
@@ -131,6 +135,16 @@ export class Broker {
       throw error;
     }
     this.#receiving = this.#receive();
+  }
+
+  /** Takes over what the store kept from an earlier run. */
+  #recover(): void {
+    const { streams, mailboxes, services } = this.#engines;
+    streams.recover(this.#store.streams());
+    for (const { queue, messages } of this.#store.queues()) {
+      const { kind, name } = queueOf(queue);
+      (kind === 'mailbox' ? mailboxes : services).recover(name, messages);
+    }
   }
 
   /**
@@ -230,12 +244,18 @@ export class Broker {
  *
  * @param options every option; see `resolveOptions`
  * @returns the broker, once it listens on all endpoints
- * @throws {Error} where an endpoint cannot be listened on, saying which and why
+ * @throws {Error} where the data directory cannot be used, or an endpoint cannot
+ *   be listened on, saying which and why
  */
 export async function startBroker(options: OptionValues, parts: BrokerParts = {}): Promise<Broker> {
-  const broker = new Broker(options, parts);
+  const store = parts.store ?? (await openStore(options));
+  const broker = new Broker(options, store, parts);
   await broker.start();
   return broker;
+}
+
+function openStore({ data, ephemeral }: OptionValues): Promise<Store> {
+  return ephemeral ? Promise.resolve(new MemoryStore()) : LmdbStore.open(data);
 }
 
 /** Larger frames cut their sender off; somewhat too large messages are refused in words. */

@@ -29,9 +29,9 @@ function flags(): Record<string, Options> {
     const { about, default: value, type } = OPTIONS[name];
     const shown = value === undefined ? '' : `; ${String(value)} unless said`;
     result[name] = {
-      type: 'string',
-      array: type === 'strings',
-      requiresArg: true,
+      ...(type === 'boolean'
+        ? { type: 'boolean' }
+        : { type: 'string', array: type === 'strings', requiresArg: true }),
       describe: `${about}${shown} [${environmentName(name)}]`,
     };
   }

@@ -11,6 +11,8 @@ export interface Committer {
   seal(): number;
   /** Everything up to `mark` is durable. */
   committed(mark: number): void;
+  /** What was sealed up to `mark` and was not durable before never will be. */
+  failed(mark: number, why: string): void;
 }
 
 interface Member {
@@ -18,22 +20,31 @@ interface Member {
   readonly mark: number;
 }
 
+export interface CommitEvents {
+  /** The first change since the last commit: `commit` is to be called soon. */
+  gathering(): void;
+  /** A commit that was under way has ended, and its members were told. */
+  ended(): void;
+}
+
 export class Commits {
   readonly #store: Store;
   readonly #log: Logger;
-  readonly #afterCommit: () => void;
+  readonly #events: CommitEvents;
   #gathering = new Set<Committer>();
   #underWay: Promise<void> | undefined;
+  /** Commits that failed, one after another. */
+  #failures = 0;
 
-  /** @param afterCommit called when a commit under way has ended, once its members were told */
-  constructor(store: Store, log: Logger, afterCommit: () => void) {
+  constructor(store: Store, log: Logger, events: CommitEvents) {
     this.#store = store;
     this.#log = log;
-    this.#afterCommit = afterCommit;
+    this.#events = events;
   }
 
   /** Says that `committer` has changes. */
   touch(committer: Committer): void {
+    if (this.#gathering.size === 0) this.#events.gathering();
     this.#gathering.add(committer);
   }
 
@@ -59,13 +70,30 @@ export class Commits {
     try {
       await durable;
       this.#underWay = undefined;
+      this.#recovered();
       tell(members);
     } catch (cause) {
       this.#underWay = undefined;
-      this.#log.error('a commit failed', { cause: String(cause) });
+      this.#fail(members, cause);
     }
     this.commit();
-    this.#afterCommit();
+    this.#events.ended();
+  }
+
+  #fail(members: readonly Member[], cause: unknown): void {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    if (this.#failures++ === 0) {
+      this.#log.error('the store takes nothing: what clients send is refused until it does', {
+        why,
+      });
+    }
+    for (const { committer, mark } of members) committer.failed(mark, why);
+  }
+
+  #recovered(): void {
+    if (this.#failures === 0) return;
+    this.#log.info('the store takes messages again', { failedCommits: this.#failures });
+    this.#failures = 0;
   }
 }
 

@@ -5,6 +5,12 @@ import type { Counters } from './counters.js';
 import type { Session } from './session.js';
 import type { Sessions } from './sessions.js';
 
+/** Who sent a message: the session, and the address under which it may have another one by now. */
+export interface Origin {
+  readonly sender: string;
+  readonly origin: Session | undefined;
+}
+
 export class Confirmations {
   readonly #sessions: () => Sessions;
   readonly #counters: Counters;
@@ -15,9 +21,14 @@ export class Confirmations {
   }
 
   /** Sends CONFIRM to the session that sent a message, or to the one that has its address now. */
-  tell(origin: Session, tracker: string, statusCode: number, statusReason: string): void {
+  tell(
+    { sender, origin }: Origin,
+    tracker: string,
+    statusCode: number,
+    statusReason: string,
+  ): void {
     if (tracker === '') return;
-    const session = origin.ended ? this.#sessions().atAddress(origin.address) : origin;
+    const session = origin?.ended === false ? origin : this.#sessions().atAddress(sender);
     if (session === undefined) return;
     this.#counters.confirms++;
     if (!session.reply({ name: 'CONFIRM', tracker, statusCode, statusReason })) {
@@ -27,8 +38,8 @@ export class Confirmations {
 
   /** A receiver confirms: its CONFIRM goes on to the sender of the message. */
   pass(receiver: Session, tracker: string, statusCode: number, statusReason: string): void {
-    const origin = receiver.trackers.take(tracker);
-    if (origin === undefined) this.#counters.unknownTrackers++;
-    else this.tell(origin, tracker, statusCode, statusReason);
+    const sender = receiver.trackers.take(tracker);
+    if (sender === undefined) this.#counters.unknownTrackers++;
+    else this.tell(sender, tracker, statusCode, statusReason);
   }
 }

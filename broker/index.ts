@@ -10,7 +10,8 @@ export type { Broker, BrokerParts };
  * Starts a broker in this process.
  *
  * @param options options by name, as the flags of `mlm-broker` spell them; the
- *   rest have their defaults: `{ bind: ['tcp://127.0.0.1:*'] }`
+ *   rest have their defaults: `{ bind: ['tcp://127.0.0.1:*'] }`. Without `data`
+ *   it keeps everything in memory
  * @returns the broker, listening; `broker.endpoints` has the real endpoints
  * @throws {OptionError} naming an option with a value it cannot have
  * @throws {Error} where an endpoint cannot be listened on
@@ -19,5 +20,6 @@ export function startBroker(
   options: Partial<Record<OptionName, unknown>> = {},
   parts: BrokerParts = {},
 ): Promise<Broker> {
-  return startWithOptions(resolveOptions({ flags: options }), parts);
+  const ephemeral = options.data === undefined;
+  return startWithOptions(resolveOptions({ flags: { ephemeral, ...options } }), parts);
 }

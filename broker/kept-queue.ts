@@ -3,9 +3,12 @@
 // order and to whom messages go is the business of the engine.
 import { STATUS } from '../protocol/index.js';
 import type { Committer } from './commits.js';
+import type { Origin } from './confirmations.js';
+import { Deque } from './deque.js';
 import type { EngineContext } from './engine-context.js';
 import { Message, messageBytes, type Keeper } from './message.js';
 import type { Session } from './session.js';
+import type { KeptMessage } from './store/store.js';
 
 /** What a client sends to a mailbox or a service. */
 export interface Sending {
@@ -22,6 +25,9 @@ export interface QueueLimits {
   readonly bytesMax: number;
 }
 
+/** The kinds of queue, as the store's queue names begin. */
+export type QueueKind = 'mailbox' | 'service';
+
 export abstract class KeptQueue implements Keeper, Committer {
   readonly name: string;
   /** Messages kept: waiting, or in the outbox of a receiver. */
@@ -30,9 +36,11 @@ export abstract class KeptQueue implements Keeper, Committer {
   bytes = 0;
   protected readonly context: EngineContext;
   protected durableSequence = 0;
-  readonly #kind: 'mailbox' | 'service';
+  readonly #kind: QueueKind;
   readonly #limits: QueueLimits;
   #lastSequence = 0;
+  /** Accepted, but not durable yet. */
+  readonly #undurable = new Deque<Message>();
   #refusedInEpisode = 0;
 
   constructor(
@@ -61,18 +69,44 @@ export abstract class KeptQueue implements Keeper, Committer {
     const bytes = messageBytes(subject, tracker, content);
     const reason = this.#whyFull(bytes);
     if (reason !== undefined) {
-      this.#refuse(origin, tracker, reason);
+      this.#refuse(origin.origin, tracker, reason);
       return;
     }
     this.#endEpisode();
-    const message = new Message(this, ++this.#lastSequence, origin, subject, tracker, content);
-    this.messages++;
-    this.bytes += bytes;
-    this.context.kept.bytes += bytes;
+    const acceptedWallMs = this.context.clock.wallMs();
+    const message = new Message(this, {
+      sequence: ++this.#lastSequence,
+      sender: origin.address,
+      origin,
+      subject,
+      tracker,
+      acceptedWallMs,
+      expiresWallMs: timeout === 0 ? 0 : acceptedWallMs + timeout,
+      content,
+    });
+    this.#count(message);
     this.context.store.keep(this.#storeName, message);
     this.context.expiry.watch(message, timeout);
     this.enqueue(message);
+    this.#undurable.push(message);
     this.context.commits.touch(this);
+  }
+
+  /** Takes over what an earlier run of the broker kept. */
+  recover(messages: readonly KeptMessage[]): void {
+    for (const kept of messages) {
+      const message = new Message(this, { ...kept, origin: undefined });
+      this.#count(message);
+      if (kept.expiresWallMs > 0) {
+        this.context.expiry.watch(
+          message,
+          Math.max(1, kept.expiresWallMs - this.context.clock.wallMs()),
+        );
+      }
+      this.enqueue(message);
+      this.#lastSequence = message.sequence;
+    }
+    this.committed(this.#lastSequence);
   }
 
   seal(): number {
@@ -80,14 +114,24 @@ export abstract class KeptQueue implements Keeper, Committer {
   }
 
   committed(mark: number): void {
+    this.#settle(mark);
     this.durableSequence = mark;
     this.deliver();
+  }
+
+  /** The store could not take these messages: their senders hear of it. */
+  failed(mark: number, why: string): void {
+    for (const message of this.#settle(mark)) {
+      if (message.gone) continue;
+      this.drop(message);
+      this.#refuse(message, message.tracker, `it could not be stored: ${why}`);
+    }
   }
 
   taken(message: Message, receiver: Session): void {
     if (this.#kind === 'mailbox') this.context.counters.mailboxDeliveries++;
     else this.context.counters.serviceDeliveries++;
-    if (message.tracker !== '' && !receiver.trackers.add(message.tracker, message.origin)) {
+    if (message.tracker !== '' && !receiver.trackers.add(message.tracker, message)) {
       this.context.log.warn('a client leaves too many tracked messages unconfirmed', {
         address: receiver.address,
       });
@@ -101,13 +145,19 @@ export abstract class KeptQueue implements Keeper, Committer {
   }
 
   expire(message: Message): void {
+    this.context.counters.expired++;
+    this.drop(message);
+    const waited = `nobody took it within its timeout (${this.#kind} ${this.name})`;
+    this.context.confirmations.tell(message, message.tracker, STATUS.EXPIRED, waited);
+  }
+
+  /** Gives up a message that waits in the line. */
+  protected drop(message: Message): void {
     message.gone = true;
     message.content = [];
-    this.context.counters.expired++;
+    this.context.expiry.unwatch(message);
     this.noteGone(message);
     this.release(message);
-    const waited = `nobody took it within its timeout (${this.#kind} ${this.name})`;
-    this.context.confirmations.tell(message.origin, message.tracker, STATUS.EXPIRED, waited);
   }
 
   /** Gives up a message for good: it was taken, or has expired. */
@@ -116,6 +166,7 @@ export abstract class KeptQueue implements Keeper, Committer {
     this.bytes -= message.bytes;
     this.context.kept.bytes -= message.bytes;
     this.context.store.release(this.#storeName, message.sequence);
+    if (this.context.store.persistent) this.context.commits.touch(this);
   }
 
   get #storeName(): string {
@@ -134,13 +185,31 @@ export abstract class KeptQueue implements Keeper, Committer {
     return undefined;
   }
 
-  #refuse(origin: Session, tracker: string, reason: string): void {
+  #count(message: Message): void {
+    this.messages++;
+    this.bytes += message.bytes;
+    this.context.kept.bytes += message.bytes;
+  }
+
+  /** Takes the messages up to a mark off the list of those that are not durable. */
+  #settle(mark: number): Message[] {
+    const settled: Message[] = [];
+    let message = this.#undurable.peek();
+    while (message !== undefined && message.sequence <= mark) {
+      settled.push(message);
+      this.#undurable.shift();
+      message = this.#undurable.peek();
+    }
+    return settled;
+  }
+
+  #refuse(origin: Origin, tracker: string, reason: string): void {
     this.context.counters.refused++;
     if (this.#refusedInEpisode++ === 0) {
       this.context.log.warn('messages are refused', {
         [this.#kind]: this.name,
         reason,
-        sender: origin.address,
+        sender: origin.sender,
       });
     }
     this.context.confirmations.tell(origin, tracker, STATUS.FAILED, reason);
@@ -154,4 +223,11 @@ export abstract class KeptQueue implements Keeper, Committer {
     });
     this.#refusedInEpisode = 0;
   }
+}
+
+/** What a queue of the store is: its kind and its name; the inverse of how it is named. */
+export function queueOf(storeName: string): { kind: QueueKind; name: string } {
+  const slash = storeName.indexOf('/');
+  const kind = storeName.slice(0, slash) === 'mailbox' ? 'mailbox' : 'service';
+  return { kind, name: storeName.slice(slash + 1) };
 }

@@ -6,6 +6,7 @@ import type { EngineContext } from './engine-context.js';
 import { KeptQueue, type Sending } from './kept-queue.js';
 import type { Message } from './message.js';
 import type { Session } from './session.js';
+import type { KeptMessage } from './store/store.js';
 import { WaitingLine } from './waiting-line.js';
 
 export class Mailbox extends KeptQueue {
@@ -81,12 +82,21 @@ export class Mailboxes {
     return this.#mailboxes.values();
   }
 
+  /** Takes over the mail that an earlier run of the broker kept. */
+  recover(address: string, messages: readonly KeptMessage[]): void {
+    const mailbox = new Mailbox(address, this.#context, (idle) =>
+      this.#mailboxes.delete(idle.name),
+    );
+    this.#mailboxes.set(address, mailbox);
+    mailbox.recover(messages);
+  }
+
   /** MAILBOX SEND. */
   send(origin: Session, address: string, sending: Sending): void {
     const mailbox = this.#mailboxes.get(address) ?? this.#create(address);
     if (typeof mailbox === 'string') {
       this.#context.counters.refused++;
-      this.#context.confirmations.tell(origin, sending.tracker, STATUS.FAILED, mailbox);
+      this.#context.confirmations.tell(origin.origin, sending.tracker, STATUS.FAILED, mailbox);
       return;
     }
     this.#context.counters.mailboxMessages++;

@@ -18,13 +18,21 @@ export interface Keeper {
   expire(message: Message): void;
 }
 
-export class Message implements Expiring, KeptMessage {
+/** What a message is made of. */
+export interface MessageFields extends KeptMessage {
+  /** The session that sent it; undefined for one that an earlier run of the broker accepted. */
+  readonly origin: Session | undefined;
+}
+
+export class Message implements Expiring, MessageFields {
   readonly keeper: Keeper;
   readonly sequence: number;
-  /** The session that sent it; its address may have another session by now. */
-  readonly origin: Session;
+  readonly sender: string;
+  readonly origin: Session | undefined;
   readonly subject: string;
   readonly tracker: string;
+  readonly acceptedWallMs: number;
+  readonly expiresWallMs: number;
   content: readonly Buffer[];
   readonly bytes: number;
   expiresAtMs = 0;
@@ -32,25 +40,17 @@ export class Message implements Expiring, KeptMessage {
   /** True once it is neither waiting nor under way: expired, or withdrawn. */
   gone = false;
 
-  constructor(
-    keeper: Keeper,
-    sequence: number,
-    origin: Session,
-    subject: string,
-    tracker: string,
-    content: readonly Buffer[],
-  ) {
+  constructor(keeper: Keeper, fields: MessageFields) {
     this.keeper = keeper;
-    this.sequence = sequence;
-    this.origin = origin;
-    this.subject = subject;
-    this.tracker = tracker;
-    this.content = content;
-    this.bytes = messageBytes(subject, tracker, content);
-  }
-
-  get sender(): string {
-    return this.origin.address;
+    this.sequence = fields.sequence;
+    this.sender = fields.sender;
+    this.origin = fields.origin;
+    this.subject = fields.subject;
+    this.tracker = fields.tracker;
+    this.acceptedWallMs = fields.acceptedWallMs;
+    this.expiresWallMs = fields.expiresWallMs;
+    this.content = fields.content;
+    this.bytes = messageBytes(fields.subject, fields.tracker, fields.content);
   }
 }
 

@@ -6,8 +6,8 @@ import type { QueueLimits } from './kept-queue.js';
 import type { Retention } from './store/store.js';
 
 interface OptionRow {
-  readonly type: 'string' | 'strings' | 'integer' | 'choice';
-  readonly default: string | number | readonly string[] | undefined;
+  readonly type: 'string' | 'strings' | 'integer' | 'choice' | 'boolean';
+  readonly default: string | number | boolean | readonly string[] | undefined;
   readonly min?: number;
   readonly max?: number;
   readonly choices?: readonly string[];
@@ -22,6 +22,16 @@ export const OPTIONS = {
     default: ['tcp://127.0.0.1:9999'],
     about:
       'endpoint to listen on, tcp://ADDRESS:PORT or ipc://PATH; repeatable; port * picks a free one',
+  },
+  data: {
+    type: 'string',
+    default: './data',
+    about: 'directory that keeps streams, mail and requests on disk',
+  },
+  ephemeral: {
+    type: 'boolean',
+    default: false,
+    about: 'keep everything in memory; it is gone when the broker stops',
   },
   timeout: {
     type: 'integer',
@@ -148,13 +158,15 @@ export type OptionName = keyof typeof OPTIONS;
 
 type ValueOf<Row extends OptionRow> = Row['type'] extends 'integer'
   ? number
-  : Row['type'] extends 'strings'
-    ? readonly string[]
-    : Row extends { choices: readonly (infer Choice)[] }
-      ? Choice
-      : Row['default'] extends undefined
-        ? string | undefined
-        : string;
+  : Row['type'] extends 'boolean'
+    ? boolean
+    : Row['type'] extends 'strings'
+      ? readonly string[]
+      : Row extends { choices: readonly (infer Choice)[] }
+        ? Choice
+        : Row['default'] extends undefined
+          ? string | undefined
+          : string;
 
 /** Every option with its value. */
 export type OptionValues = { readonly [Name in OptionName]: ValueOf<(typeof OPTIONS)[Name]> };
@@ -239,6 +251,8 @@ function check(name: OptionName, value: unknown, source: string): unknown {
       if (row.choices?.includes(text) === true) return text;
       throw new OptionError(`${source}: "${text}" is not one of ${row.choices?.join(', ') ?? ''}`);
     }
+    case 'boolean':
+      return checkBoolean(value, source);
     case 'string':
       return checkString(value, source);
   }
@@ -253,6 +267,12 @@ function checkInteger(row: OptionRow, value: unknown, source: string): number {
   throw new OptionError(
     `${source}: "${String(value)}" is not a whole number from ${min} to ${max}`,
   );
+}
+
+function checkBoolean(value: unknown, source: string): boolean {
+  if (value === true || value === 'true' || value === '1') return true;
+  if (value === false || value === 'false' || value === '0') return false;
+  throw new OptionError(`${source}: "${String(value)}" is not true or false`);
 }
 
 function checkString(value: unknown, source: string): string {

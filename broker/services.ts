@@ -4,11 +4,13 @@
 // set of patterns that match them, so that a worker finds its next request
 // without looking at those it does not do.
 import { compilePattern, ProtocolError, STATUS, type Pattern } from '../protocol/index.js';
+import { Deque } from './deque.js';
 import type { EngineContext } from './engine-context.js';
 import { KeptQueue, type Sending } from './kept-queue.js';
 import type { Message } from './message.js';
 import { refused, type Refusal } from './refusal.js';
 import type { Session } from './session.js';
+import type { KeptMessage } from './store/store.js';
 import { WaitingLine } from './waiting-line.js';
 
 const SUBJECTS_CACHED_MAX = 10_000;
@@ -45,7 +47,7 @@ export class Service extends KeptQueue {
   #lanes = new Map<string, Lane>();
   #laneOfSubject = new Map<string, Lane>();
   /** Accepted requests that are not durable yet. */
-  readonly #gathering: Message[] = [];
+  readonly #gathering = new Deque<Message>();
   #turn = 0;
 
   constructor(name: string, context: EngineContext, onIdle: (service: Service) => void) {
@@ -110,8 +112,12 @@ export class Service extends KeptQueue {
   }
 
   protected override deliver(): void {
-    for (const message of this.#gathering) if (!message.gone) this.#place(message);
-    this.#gathering.length = 0;
+    let message = this.#gathering.peek();
+    while (message !== undefined && message.sequence <= this.durableSequence) {
+      this.#gathering.shift();
+      if (!message.gone) this.#place(message);
+      message = this.#gathering.peek();
+    }
   }
 
   protected override enqueue(message: Message): void {
@@ -137,6 +143,8 @@ export class Service extends KeptQueue {
   }
 
   protected override noteGone(message: Message): void {
+    // One that is not durable yet stands in no lane.
+    if (message.sequence > this.durableSequence) return;
     const lane = this.#laneFor(message.subject);
     lane.line.noteGone();
     this.#closeIfEmpty(lane);
@@ -294,12 +302,26 @@ export class Services {
     return this.#services.values();
   }
 
+  /** Takes over what an earlier run of the broker kept for a service. */
+  recover(name: string, messages: readonly KeptMessage[]): void {
+    const service = new Service(name, this.#context, (idle) => {
+      this.#services.delete(idle.name);
+    });
+    this.#services.set(name, service);
+    service.recover(messages);
+  }
+
   /** SERVICE SEND. */
   send(origin: Session, name: string, sending: Sending): void {
     const service = this.#require(name);
     if ('reason' in service) {
       this.#context.counters.refused++;
-      this.#context.confirmations.tell(origin, sending.tracker, STATUS.FAILED, service.reason);
+      this.#context.confirmations.tell(
+        origin.origin,
+        sending.tracker,
+        STATUS.FAILED,
+        service.reason,
+      );
       return;
     }
     this.#context.counters.serviceRequests++;

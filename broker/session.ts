@@ -3,6 +3,7 @@
 // questions about it; what a command does stands in handlers.ts, when a session
 // ends in sessions.ts.
 import { encode, encodeHeader, type BrokerCommandName, type Command } from '../protocol/index.js';
+import type { Origin } from './confirmations.js';
 import type { Message } from './message.js';
 import { Outbox, type OutboxLimits, type Outgoing, type Traffic } from './outbox.js';
 import type { Worker } from './services.js';
@@ -39,6 +40,8 @@ export class Session {
   wantsRoom = false;
   /** Owned by the flush loop. */
   readonly flush = { queued: false, blocked: false, delayMs: 0 };
+  /** Itself, as the origin of what it sends. */
+  readonly origin: Origin;
   readonly #flusher: Flushable;
 
   constructor(
@@ -53,6 +56,7 @@ export class Session {
     this.key = key;
     this.routingId = routingId;
     this.address = address;
+    this.origin = { sender: address, origin: this };
     this.outbox = new Outbox(limits);
     this.#flusher = flusher;
     this.lastBeat = beat;

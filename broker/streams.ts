@@ -10,6 +10,7 @@ import type { EngineContext } from './engine-context.js';
 import type { Outgoing } from './outbox.js';
 import { refused, type Refusal } from './refusal.js';
 import type { Session } from './session.js';
+import type { StoredStream } from './store/store.js';
 
 const SUBJECTS_CACHED_MAX = 10_000;
 
@@ -47,17 +48,22 @@ export class Stream implements Committer {
   readonly #writer = new BlockWriter();
   readonly #groups = new Map<string, PatternGroup>();
   #readersOfSubject = new Map<string, readonly Reader[]>();
-  #nextSequence = 1;
+  #nextSequence: number;
   /** Blocks handed to the store, not durable yet. */
   readonly #sealed: Block[] = [];
 
-  constructor(name: string, context: EngineContext) {
+  /** @param lastSequence the last one that its log holds, for a stream that is not new */
+  constructor(name: string, context: EngineContext, lastSequence = 0) {
     this.name = name;
     this.#context = context;
+    this.lastSequence = lastSequence;
+    this.#nextSequence = lastSequence + 1;
   }
 
+  /** True where nothing would be lost if the stream did not exist. */
   get idle(): boolean {
-    return this.writers === 0 && this.readers.size === 0;
+    const unread = this.#context.store.persistent && this.#nextSequence > 1;
+    return this.writers === 0 && this.readers.size === 0 && !unread;
   }
 
   /** Accepts a message. */
@@ -82,6 +88,21 @@ export class Stream implements Committer {
     }
     this.lastSequence = mark;
     this.#context.store.trim(this.name, this.#context.limits.stream);
+  }
+
+  failed(mark: number, why: string): void {
+    let refusedCount = 0;
+    while (this.#sealed.length > 0 && (this.#sealed[0] as Block).last <= mark) {
+      const block = this.#sealed.shift() as Block;
+      refusedCount += block.last - block.first + 1;
+    }
+    if (refusedCount === 0) return;
+    this.#context.counters.refused += refusedCount;
+    this.#context.log.error('stream messages could not be stored and are lost', {
+      stream: this.name,
+      messages: refusedCount,
+      why,
+    });
   }
 
   /** Adds a pattern to what a session reads, from the next message on. */
@@ -281,6 +302,13 @@ export class Streams {
     return this.#streams.size;
   }
 
+  /** Takes over the streams that the store holds. */
+  recover(stored: readonly StoredStream[]): void {
+    for (const { name, lastSequence } of stored) {
+      this.#streams.set(name, new Stream(name, this.#context, lastSequence));
+    }
+  }
+
   [Symbol.iterator](): IterableIterator<Stream> {
     return this.#streams.values();
   }
@@ -375,7 +403,7 @@ export class Streams {
     return stream;
   }
 
-  /** A stream that nobody writes or reads is forgotten, and its log with it. */
+  /** A stream that nobody writes or reads, and whose log nobody could read later, is forgotten. */
   #forgetIdle(stream: Stream): void {
     if (!stream.idle || this.#streams.get(stream.name) !== stream) return;
     this.#streams.delete(stream.name);

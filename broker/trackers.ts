@@ -1,16 +1,16 @@
 // Who waits for the confirmation of what one session has received: the table
 // from a tracker to the senders that chose it. It is bounded; the oldest entry
 // makes room for the newest.
-import type { Session } from './session.js';
+import type { Origin } from './confirmations.js';
 
 const TRACKERS_MAX = 10_000;
 
 export class Trackers {
-  readonly #origins = new Map<string, Session[]>();
+  readonly #origins = new Map<string, Origin[]>();
   #size = 0;
 
   /** Remembers who sent a tracked message. @returns false where an older one had to go */
-  add(tracker: string, origin: Session): boolean {
+  add(tracker: string, origin: Origin): boolean {
     const known = this.#origins.get(tracker);
     if (known === undefined) this.#origins.set(tracker, [origin]);
     else known.push(origin);
@@ -21,7 +21,7 @@ export class Trackers {
   }
 
   /** The sender of the oldest message received with this tracker, which is then forgotten. */
-  take(tracker: string): Session | undefined {
+  take(tracker: string): Origin | undefined {
     const origins = this.#origins.get(tracker);
     if (origins === undefined) return undefined;
     const origin = origins.shift();

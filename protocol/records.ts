@@ -212,11 +212,22 @@ export class BlockReader {
   }
 }
 
-function writeUInt64(target: Buffer, value: number, offset: number): void {
+/** The sequence of the last message in whole sections. */
+export function lastSequenceOf(bytes: Buffer): number {
+  let last = 0;
+  for (let at = 0; at < bytes.length; at += 4 + bytes.readUInt32BE(at)) {
+    last = readUInt64(bytes, at + 8) + bytes.readUInt32BE(at + 4) - 1;
+  }
+  return last;
+}
+
+/** Writes a whole number below 2^53 as eight octets. */
+export function writeUInt64(target: Buffer, value: number, offset: number): void {
   target.writeUInt32BE(Math.floor(value / TWO_32), offset);
   target.writeUInt32BE(value % TWO_32, offset + 4);
 }
 
-function readUInt64(source: Buffer, offset: number): number {
+/** Reads what `writeUInt64` wrote. */
+export function readUInt64(source: Buffer, offset: number): number {
   return source.readUInt32BE(offset) * TWO_32 + source.readUInt32BE(offset + 4);
 }

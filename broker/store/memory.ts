@@ -13,12 +13,21 @@ interface Log {
 }
 
 export class MemoryStore implements Store {
+  readonly persistent = false;
   readonly #logs = new Map<string, Log>();
   #kept = 0;
 
   /** How many messages the queues keep. */
   get kept(): number {
     return this.#kept;
+  }
+
+  streams(): [] {
+    return [];
+  }
+
+  queues(): [] {
+    return [];
   }
 
   appendBlock(stream: string, block: Block): void {
@@ -44,13 +53,12 @@ export class MemoryStore implements Store {
     return blocks.at(low);
   }
 
-  trim(stream: string, { bytesMax }: Retention): number | undefined {
+  trim(stream: string, { bytesMax }: Retention): void {
     const log = this.#logs.get(stream);
-    if (log === undefined) return undefined;
+    if (log === undefined) return;
     while (log.bytes > bytesMax && log.blocks.length > 1) {
       log.bytes -= log.blocks.shift()?.bytes.length ?? 0;
     }
-    return log.blocks.peek()?.first;
   }
 
   dropStream(stream: string): void {

@@ -17,10 +17,35 @@ export interface KeptMessage {
   readonly sender: string;
   readonly subject: string;
   readonly tracker: string;
+  /** When it was accepted, ms since 1970. */
+  readonly acceptedWallMs: number;
+  /** When it expires, ms since 1970; 0 for never. */
+  readonly expiresWallMs: number;
   readonly content: readonly Buffer[];
 }
 
+/** A stream that the store already had when it was opened. */
+export interface StoredStream {
+  readonly name: string;
+  readonly lastSequence: number;
+}
+
+/** What a queue kept when the store was opened, in the order of its sequences. */
+export interface KeptQueueContent {
+  readonly queue: string;
+  readonly messages: readonly KeptMessage[];
+}
+
 export interface Store {
+  /** True where what it keeps outlives the process. */
+  readonly persistent: boolean;
+
+  /** The streams that it holds. */
+  streams(): StoredStream[];
+
+  /** The queues that hold messages. */
+  queues(): Iterable<KeptQueueContent>;
+
   /** Adds a block at the end of a stream's log. */
   appendBlock(stream: string, block: Block): void;
 
@@ -31,12 +56,8 @@ export interface Store {
    */
   readBlock(stream: string, sequence: number): Block | undefined;
 
-  /**
-   * Drops the oldest blocks of a log until it fits.
-   *
-   * @returns the first sequence that is still there; undefined where the log is empty
-   */
-  trim(stream: string, retention: Retention): number | undefined;
+  /** Drops the oldest blocks of a log until it fits. */
+  trim(stream: string, retention: Retention): void;
 
   /** Drops a whole log. */
   dropStream(stream: string): void;
@@ -54,7 +75,8 @@ export interface Store {
    * Makes all changes so far durable together.
    *
    * @returns undefined where they already are, else a promise of it; it rejects
-   *   where they could not be made durable, and then none of them was
+   *   where they could not be made durable: then nothing was added, and what was
+   *   released or trimmed goes with the next commit
    */
   commit(): Promise<void> | undefined;
 

@@ -1,0 +1,310 @@
+// The store on disk, in LMDB. What gathers between two commits is one
+// transaction, written and flushed off the main thread; blocks and kept messages
+// are read straight from the memory map. A commit that fails leaves the disk as
+// it was: what it would have added is dropped, what it would have removed is
+// removed by the next one.
+//
+//   logs     u32 stream | u64 first sequence | u32 octets   -> block
+//   streams  name                                           -> u32 id | f64 octets | f64 last sequence
+//   kept     queue | 00 | u64 sequence                      -> kept-codec.ts
+import { open, type Database, type RootDatabase } from 'lmdb';
+import { lastSequenceOf, readUInt64, writeUInt64, type Block } from '../../protocol/records.js';
+import { DataDirectory, DataDirectoryError } from './data-directory.js';
+import { decodeKept, encodeKept } from './kept-codec.js';
+import type { KeptMessage, KeptQueueContent, Retention, Store, StoredStream } from './store.js';
+
+const LOG_KEY_BYTES = 16;
+const TRIM_KEYS_MAX = 256;
+
+type Table = Database<Buffer, Buffer>;
+
+interface Log {
+  readonly id: number;
+  readonly name: string;
+  bytes: number;
+  lastSequence: number;
+  /** As on disk, for a commit that fails. */
+  durable: { bytes: number; lastSequence: number };
+  /** Keys of the oldest blocks, to trim from; read when needed. */
+  oldest: Buffer[];
+  /** Blocks that begin before this sequence were trimmed. */
+  trimmedBelow: number;
+}
+
+/** One change: a value to put, or a key to remove. */
+interface Change {
+  readonly table: Table;
+  readonly key: Buffer;
+  readonly value: Buffer | undefined;
+}
+
+export class LmdbStore implements Store {
+  readonly persistent = true;
+  readonly #directory: DataDirectory;
+  readonly #root: RootDatabase<Buffer, Buffer>;
+  readonly #logsTable: Table;
+  readonly #streamsTable: Table;
+  readonly #keptTable: Table;
+  readonly #logs = new Map<string, Log>();
+  readonly #touched = new Set<Log>();
+  #changes: Change[] = [];
+  #nextId = 1;
+
+  private constructor(directory: DataDirectory, root: RootDatabase<Buffer, Buffer>) {
+    this.#directory = directory;
+    this.#root = root;
+    const table = { encoding: 'binary', keyEncoding: 'binary' } as const;
+    this.#logsTable = root.openDB<Buffer, Buffer>('logs', table);
+    this.#streamsTable = root.openDB<Buffer, Buffer>('streams', table);
+    this.#keptTable = root.openDB<Buffer, Buffer>('kept', table);
+    for (const { key, value } of this.#streamsTable.getRange()) this.#loadLog(key, value);
+  }
+
+  /**
+   * Opens the store in a data directory.
+   *
+   * @throws {DataDirectoryError} where the directory cannot be used; nothing in it was changed
+   */
+  static async open(path: string): Promise<LmdbStore> {
+    const directory = await DataDirectory.take(path);
+    try {
+      const root = open<Buffer, Buffer>({
+        path: directory.database,
+        encoding: 'binary',
+        keyEncoding: 'binary',
+        maxDbs: 8,
+        // A commit resolves when it is flushed, not before.
+        overlappingSync: false,
+      });
+      return new LmdbStore(directory, root);
+    } catch (cause) {
+      await directory.release();
+      throw new DataDirectoryError(
+        `the data in ${directory.path} is damaged (${(cause as Error).message}); ` +
+          'restore it from a backup, or move it away to start empty',
+        { cause },
+      );
+    }
+  }
+
+  streams(): StoredStream[] {
+    return [...this.#logs.values()].map(({ name, lastSequence }) => ({ name, lastSequence }));
+  }
+
+  *queues(): Generator<KeptQueueContent> {
+    let queue: string | undefined;
+    let messages: KeptMessage[] = [];
+    for (const { key, value } of this.#keptTable.getRange()) {
+      const name = key.toString('utf8', 0, key.length - 9);
+      if (name !== queue && queue !== undefined) {
+        yield { queue, messages };
+        messages = [];
+      }
+      queue = name;
+      messages.push(decodeKept(readUInt64(key, key.length - 8), Buffer.from(value)));
+    }
+    if (queue !== undefined) yield { queue, messages };
+  }
+
+  appendBlock(stream: string, block: Block): void {
+    const log = this.#requireLog(stream);
+    log.bytes += block.bytes.length;
+    log.lastSequence = block.last;
+    this.#touched.add(log);
+    const key = logKey(log.id, block.first, block.bytes.length);
+    this.#changes.push({ table: this.#logsTable, key, value: block.bytes });
+  }
+
+  readBlock(stream: string, sequence: number): Block | undefined {
+    const log = this.#logs.get(stream);
+    if (log === undefined) return undefined;
+    const key = this.#keyAtOrBefore(log, sequence) ?? this.#keyAfter(log, sequence);
+    if (key === undefined) return undefined;
+    const block = this.#blockAt(key);
+    if (block.last >= sequence) return block;
+    const next = this.#keyAfter(log, sequence);
+    return next === undefined ? undefined : this.#blockAt(next);
+  }
+
+  trim(stream: string, { bytesMax }: Retention): void {
+    const log = this.#logs.get(stream);
+    if (log === undefined) return;
+    while (log.bytes > bytesMax) {
+      const key = this.#oldestKey(log);
+      if (key === undefined) return;
+      log.oldest.shift();
+      log.trimmedBelow = readUInt64(key, 4) + 1;
+      log.bytes -= key.readUInt32BE(12);
+      this.#touched.add(log);
+      this.#changes.push({ table: this.#logsTable, key, value: undefined });
+    }
+  }
+
+  dropStream(stream: string): void {
+    const log = this.#logs.get(stream);
+    if (log === undefined) return;
+    this.trim(stream, { bytesMax: 0 });
+    this.#logs.delete(stream);
+    this.#touched.delete(log);
+    this.#changes.push({ table: this.#streamsTable, key: Buffer.from(stream), value: undefined });
+  }
+
+  streamBytes(stream: string): number {
+    return this.#logs.get(stream)?.bytes ?? 0;
+  }
+
+  keep(queue: string, message: KeptMessage): void {
+    const key = keptKey(queue, message.sequence);
+    this.#changes.push({ table: this.#keptTable, key, value: encodeKept(message) });
+  }
+
+  release(queue: string, sequence: number): void {
+    this.#changes.push({ table: this.#keptTable, key: keptKey(queue, sequence), value: undefined });
+  }
+
+  commit(): Promise<void> | undefined {
+    for (const log of this.#touched) {
+      const change = {
+        table: this.#streamsTable,
+        key: Buffer.from(log.name),
+        value: logValue(log),
+      };
+      this.#changes.push(change);
+    }
+    if (this.#changes.length === 0) return undefined;
+    const changes = this.#changes;
+    const logs = [...this.#touched];
+    this.#changes = [];
+    this.#touched.clear();
+    return this.#write(changes, logs);
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.commit();
+    } finally {
+      await this.#root.close();
+      await this.#directory.release();
+    }
+  }
+
+  async #write(changes: readonly Change[], logs: readonly Log[]): Promise<void> {
+    let written: Promise<unknown> = Promise.resolve();
+    for (const { table, key, value } of changes) {
+      written = value === undefined ? table.remove(key) : table.put(key, value);
+      // All of them settle alike; the last one speaks for the group.
+      written.catch(() => undefined);
+    }
+    try {
+      await written;
+      for (const log of logs) log.durable = { bytes: log.bytes, lastSequence: log.lastSequence };
+      // Reads from here on see what was just written.
+      this.#root.resetReadTxn();
+    } catch (cause) {
+      this.#undo(changes, logs);
+      throw await causeOf(cause);
+    }
+  }
+
+  /** After a failed commit: nothing was added, and what should go still has to. */
+  #undo(changes: readonly Change[], logs: readonly Log[]): void {
+    const removals = changes.filter(({ value }) => value === undefined);
+    this.#changes = [...removals, ...this.#changes];
+    for (const log of logs) {
+      const removed = removals.filter(
+        ({ table, key }) => table === this.#logsTable && key.readUInt32BE(0) === log.id,
+      );
+      log.bytes = removed.reduce((sum, { key }) => sum - key.readUInt32BE(12), log.durable.bytes);
+      this.#touched.add(log);
+    }
+  }
+
+  #loadLog(key: Buffer, value: Buffer): void {
+    const name = key.toString();
+    const id = value.readUInt32BE(0);
+    const durable = { bytes: value.readDoubleBE(4), lastSequence: value.readDoubleBE(12) };
+    this.#logs.set(name, { id, name, ...durable, durable, oldest: [], trimmedBelow: 0 });
+    this.#nextId = Math.max(this.#nextId, id + 1);
+  }
+
+  #requireLog(name: string): Log {
+    let log = this.#logs.get(name);
+    if (log === undefined) {
+      const nothing = { bytes: 0, lastSequence: 0 };
+      log = { id: this.#nextId++, name, ...nothing, durable: nothing, oldest: [], trimmedBelow: 0 };
+      this.#logs.set(name, log);
+    }
+    return log;
+  }
+
+  #oldestKey(log: Log): Buffer | undefined {
+    if (log.oldest.length === 0) {
+      const range = {
+        start: logKey(log.id, log.trimmedBelow, 0),
+        end: logKey(log.id + 1, 0, 0),
+        limit: TRIM_KEYS_MAX,
+      };
+      log.oldest = [...this.#logsTable.getKeys(range)].map((key) => Buffer.from(key));
+    }
+    return log.oldest[0];
+  }
+
+  #keyAtOrBefore(log: Log, sequence: number): Buffer | undefined {
+    const range = {
+      start: logKey(log.id, sequence, 0xffffffff),
+      end: logKey(log.id, 0, 0),
+      limit: 1,
+      reverse: true,
+    };
+    for (const key of this.#logsTable.getKeys(range)) return key;
+    return undefined;
+  }
+
+  #keyAfter(log: Log, sequence: number): Buffer | undefined {
+    const range = {
+      start: logKey(log.id, sequence + 1, 0),
+      end: logKey(log.id + 1, 0, 0),
+      limit: 1,
+    };
+    for (const key of this.#logsTable.getKeys(range)) return key;
+    return undefined;
+  }
+
+  #blockAt(key: Buffer): Block {
+    // The fast read hands out memory that the next read uses again.
+    const bytes = Buffer.from(this.#logsTable.getBinaryFast(key) as Buffer);
+    return { first: readUInt64(key, 4), last: lastSequenceOf(bytes), bytes };
+  }
+}
+
+function logKey(id: number, first: number, bytes: number): Buffer {
+  const key = Buffer.allocUnsafe(LOG_KEY_BYTES);
+  key.writeUInt32BE(id, 0);
+  writeUInt64(key, first, 4);
+  key.writeUInt32BE(bytes, 12);
+  return key;
+}
+
+function logValue(log: Log): Buffer {
+  const value = Buffer.allocUnsafe(20);
+  value.writeUInt32BE(log.id, 0);
+  value.writeDoubleBE(log.bytes, 4);
+  value.writeDoubleBE(log.lastSequence, 12);
+  return value;
+}
+
+function keptKey(queue: string, sequence: number): Buffer {
+  const length = Buffer.byteLength(queue);
+  const key = Buffer.allocUnsafe(length + 9);
+  key.write(queue);
+  key[length] = 0;
+  writeUInt64(key, sequence, length + 1);
+  return key;
+}
+
+/** lmdb tells why a commit failed by a promise that hangs on the error. */
+async function causeOf(error: unknown): Promise<unknown> {
+  const { commitError } = error as { commitError?: Promise<never> };
+  if (commitError === undefined) return error;
+  return commitError.catch((cause: unknown) => cause);
+}
