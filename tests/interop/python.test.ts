@@ -1,0 +1,80 @@
+// All three patterns through our broker, with the Python peer on one side and
+// our SDK on the other; and what only a peer that can CONFIRM may see.
+import { startBroker, type Broker } from '../../broker/index.js';
+import { useProcesses } from '../support/processes.js';
+import { LinePeer } from './line-peer.js';
+import { requirePython, startPython } from './python.js';
+import { SCENARIOS, TRACKER_SCENARIOS } from './patterns.js';
+
+const processes = useProcesses();
+let broker: Broker;
+let endpoint: string;
+
+beforeAll(requirePython);
+
+beforeEach(async () => {
+  broker = await startBroker({ bind: ['tcp://127.0.0.1:*'] });
+  endpoint = broker.endpoints[0]!;
+});
+
+afterEach(async () => {
+  await broker.stop();
+});
+
+async function python(): Promise<LinePeer> {
+  return new LinePeer(await startPython(processes.start));
+}
+it.each(Object.keys({ ...SCENARIOS, ...TRACKER_SCENARIOS }))('%s', async (n) => {
+  await { ...SCENARIOS, ...TRACKER_SCENARIOS }[n]!({
+    endpoint,
+    one: await python(),
+    other: await python(),
+  });
+});
+
+describe('confirmations', () => {
+  it('a CONFIRM reaches the sender of a tracked message', async () => {
+    const [sender, receiver] = [await python(), await python()];
+    await sender.open(endpoint, 'sender');
+    await receiver.open(endpoint, 'receiver');
+    await sender.command('mail', 'receiver', 'tracked', 'T-1', '0');
+    expect((await receiver.nextMail()).subject).toBe('tracked');
+    await receiver.command('confirm', 'T-1', '200', 'read');
+    expect(await sender.confirmations.next('confirmation')).toEqual({
+      tracker: 'T-1',
+      statusCode: 200,
+    });
+  });
+
+  it('a message that expires unread is confirmed with 408 and not delivered', async () => {
+    const [sender, receiver] = [await python(), await python()];
+    await sender.open(endpoint, 'sender');
+    await sender.command('mail', 'receiver', 'short-lived', 'T-2', '1', '00');
+    expect(await sender.confirmations.next('confirmation')).toEqual({
+      tracker: 'T-2',
+      statusCode: 408,
+    });
+    await sender.sendTo('receiver', 'lasting', []);
+    await receiver.open(endpoint, 'receiver');
+    expect((await receiver.nextMail()).subject).toBe('lasting');
+  });
+
+  it('a client that grants credit gets no more than it granted', async () => {
+    const [sender, receiver] = [await python(), await python()];
+    await receiver.open(endpoint, 'receiver');
+    await receiver.command('credit', '2');
+    await sender.open(endpoint, 'sender');
+    for (const n of [1, 2, 3, 4]) await sender.sendTo('receiver', `m${n}`, []);
+    // What the sender gets back itself tells that the broker has all that came before.
+    await sender.sendTo('sender', 'through', []);
+    await sender.nextMail();
+    expect((await receiver.nextMail()).subject).toBe('m1');
+    expect((await receiver.nextMail()).subject).toBe('m2');
+    // The answer to a command of its own comes after all that was delivered before it.
+    await receiver.read('unrelated', '');
+    expect(receiver.mailWaiting).toBe(0);
+    await receiver.command('credit', '5');
+    expect((await receiver.nextMail()).subject).toBe('m3');
+    expect((await receiver.nextMail()).subject).toBe('m4');
+  });
+});
