@@ -16,3 +16,16 @@ export { ProtocolError, type ProtocolFault } from './errors.js';
 export { compilePattern, type Pattern } from './pattern.js';
 export { STATUS, type StatusCode } from './status.js';
 export { STRING_BYTES_MAX, textBytes } from './strings.js';
+export {
+  isFromNativeClient,
+  NATIVE_COMMANDS,
+  NATIVE_VERSION,
+  type NativeBrokerCommandName,
+  type NativeClientCommandName,
+  type NativeCommand,
+  type NativeCommandName,
+  type NativeFieldType,
+} from './native-commands.js';
+export { BatchReader, BatchWriter, isBatch } from './native-codec.js';
+export { BlockReader, BlockWriter, type Block } from './records.js';
+export { checkSections, selectSections, stampSections, type Selection } from './sections.js';

@@ -10,7 +10,7 @@
 // Nothing here knows about sockets, files or streams.
 import { readText, textBytes, writeText } from './strings.js';
 
-const SECTION_FIXED_BYTES = 24;
+export const SECTION_FIXED_BYTES = 24;
 const TWO_32 = 0x1_0000_0000;
 
 /** Consecutive messages of one stream, as octets: one or more whole sections. */
@@ -64,10 +64,7 @@ export class BlockWriter {
     for (const frame of content) recordBytes += 4 + frame.length;
     const needed = SECTION_FIXED_BYTES + 1 + textBytes(sender) + 4 + recordBytes;
     if (this.#end + needed > this.#chunk.length) this.#newChunk(needed);
-    if (this.#end === this.#start) this.#first = sequence;
-    if (this.#section < 0 || this.#sectionTime !== timeMs || this.#sectionSender !== sender) {
-      this.#openSection(sequence, timeMs, sender);
-    }
+    this.#begin(sequence, timeMs, sender);
     const chunk = this.#chunk;
     let at = chunk.writeUInt32BE(recordBytes, this.#end);
     chunk[at] = subjectBytes;
@@ -78,9 +75,17 @@ export class BlockWriter {
       at += frame.length;
     }
     this.#end = at;
-    this.#last = sequence;
-    this.#sectionCount++;
     return recordBytes + 4;
+  }
+
+  /** Adds the message at which a reader stands, as it is. */
+  copy(reader: BlockReader): void {
+    const record = reader.record();
+    const needed = SECTION_FIXED_BYTES + 1 + textBytes(reader.sender) + record.length;
+    if (this.#end + needed > this.#chunk.length) this.#newChunk(needed);
+    this.#begin(reader.sequence, reader.timeMs, reader.sender);
+    record.copy(this.#chunk, this.#end);
+    this.#end += record.length;
   }
 
   /** Hands over what has gathered since the last call, oldest first. */
@@ -89,6 +94,19 @@ export class BlockWriter {
     const blocks = this.#full;
     if (blocks.length > 0) this.#full = [];
     return blocks;
+  }
+
+  /** Opens a section where the message does not continue the one that gathers, and counts it. */
+  #begin(sequence: number, timeMs: number, sender: string): void {
+    if (this.#end === this.#start) this.#first = sequence;
+    const continues =
+      this.#section >= 0 &&
+      this.#last + 1 === sequence &&
+      this.#sectionTime === timeMs &&
+      this.#sectionSender === sender;
+    if (!continues) this.#openSection(sequence, timeMs, sender);
+    this.#last = sequence;
+    this.#sectionCount++;
   }
 
   #openSection(sequence: number, timeMs: number, sender: string): void {
@@ -136,6 +154,7 @@ export class BlockReader {
   readonly #bytes: Buffer;
   #sectionEnd = 0;
   #nextSequence = 0;
+  #start = 0;
   #next: number;
   #frames = 0;
   sequence = 0;
@@ -163,6 +182,7 @@ export class BlockReader {
     const subjectEnd = subjectStart + (bytes[start + 4] as number);
     this.subject = readText(bytes, subjectStart, subjectEnd) as string;
     this.sequence = this.#nextSequence++;
+    this.#start = start;
     this.#frames = subjectEnd;
     this.#next = end;
     return true;
@@ -198,6 +218,11 @@ export class BlockReader {
       frames.push(bytes.subarray(start, at));
     }
     return frames;
+  }
+
+  /** The message as it lies in the block, as a view. */
+  record(): Buffer {
+    return this.#bytes.subarray(this.#start, this.#next);
   }
 
   #enterSection(start: number): void {
