@@ -21,7 +21,7 @@ import { LmdbStore } from './store/lmdb.js';
 import { MemoryStore } from './store/memory.js';
 import type { Store } from './store/store.js';
 import { Streams } from './streams.js';
-import { Transport } from './transport.js';
+import { RouterTransport, type Transport } from './transport.js';
 
 /** Messages handled before what they caused is committed and sent. */
 const BURST_MAX = 128;
@@ -31,6 +31,7 @@ export interface BrokerParts {
   readonly log?: Logger;
   readonly clock?: Clock;
   readonly store?: Store;
+  readonly transport?: Transport;
 }
 
 export class Broker {
@@ -61,7 +62,8 @@ export class Broker {
     this.#log = log;
     this.#clock = clock;
     this.#store = store;
-    this.#transport = new Transport({ frameBytesMax: frameBytesMax(this.#limits) });
+    this.#transport =
+      parts.transport ?? new RouterTransport({ frameBytesMax: frameBytesMax(this.#limits) });
     this.#commits = new Commits(this.#store, log, {
       gathering: () => this.#scheduleTick(),
       ended: () => void this.#flusher.flush(),

@@ -19,12 +19,40 @@ const BIND_ADVICE: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: NO_SUCH_ADDRESS,
 };
 
+/** What moves frames between the broker and its peers. */
+export interface Transport {
+  /** Where it listens, with real ports. */
+  readonly endpoints: readonly string[];
+  /**
+   * Listens on an endpoint.
+   *
+   * @returns the real endpoint, with the port that was picked
+   * @throws {Error} saying which endpoint cannot be listened on, and why
+   */
+  bind(endpoint: string): Promise<string>;
+  /** The next message: the peer's routing id, then its frames. Rejects once closed. */
+  receive(): Promise<Buffer[]>;
+  /**
+   * Hands a message to a peer's queue; settles at once. One call at a time.
+   *
+   * @param frames the peer's routing id, then the frames
+   */
+  send(frames: Buffer[]): Promise<void>;
+  /** What a rejected `send` means. */
+  failureOf(error: unknown): SendFailure;
+  /** Stops listening; peers that are connected stay. */
+  unbind(): Promise<void>;
+  /** Closes the socket. @param lingerMs how long what was handed over may still take to leave */
+  close(lingerMs: number): void;
+}
+
 export interface TransportOptions {
   /** The largest frame to take from a peer, in octets; a peer that sends more is cut off. */
   readonly frameBytesMax: number;
 }
 
-export class Transport {
+/** The transport on a ROUTER socket. */
+export class RouterTransport implements Transport {
   readonly #router: Router;
   readonly endpoints: string[] = [];
 
@@ -41,12 +69,6 @@ export class Transport {
     });
   }
 
-  /**
-   * Listens on an endpoint.
-   *
-   * @returns the real endpoint, with the port that was picked
-   * @throws {Error} saying which endpoint cannot be listened on, and why
-   */
   async bind(endpoint: string): Promise<string> {
     try {
       await this.#router.bind(endpoint);
@@ -58,21 +80,14 @@ export class Transport {
     return real;
   }
 
-  /** The next message: the peer's routing id, then its frames. Rejects once closed. */
   receive(): Promise<Buffer[]> {
     return this.#router.receive();
   }
 
-  /**
-   * Hands a message to a peer's queue; settles at once. One call at a time.
-   *
-   * @param frames the peer's routing id, then the frames
-   */
   send(frames: Buffer[]): Promise<void> {
     return this.#router.send(frames);
   }
 
-  /** What a rejected `send` means. */
   failureOf(error: unknown): SendFailure {
     const code = (error as NodeJS.ErrnoException | undefined)?.code;
     if (code === 'EAGAIN') return 'full';
@@ -81,12 +96,10 @@ export class Transport {
     throw error;
   }
 
-  /** Stops listening; peers that are connected stay. */
   async unbind(): Promise<void> {
     for (const endpoint of this.endpoints) await this.#router.unbind(endpoint);
   }
 
-  /** Closes the socket. @param lingerMs how long what was handed over may still take to leave */
   close(lingerMs: number): void {
     this.#router.linger = lingerMs;
     this.#router.close();
