@@ -1,0 +1,311 @@
+// The client as its user sees it: one object with the verbs, over one session.
+// It wires the rooms together, brings each delivery to the room it is for, and
+// does nothing else itself.
+import type { Command } from '../protocol/index.js';
+import { systemClock, type Clock } from './clock.js';
+import { Connection } from './connection.js';
+import { aborted, ignore, MlmError } from './errors.js';
+import { Events, type ClientEvents } from './events.js';
+import { Intake } from './intake.js';
+import { Mailbox, type MailboxOptions, type MailboxReader, type SendToOptions } from './mailbox.js';
+import type { Reply } from './message.js';
+import type { Handler, Offer } from './offer.js';
+import { checkMs, checkSignal, checkText, resolveOptions, type ConnectOptions } from './options.js';
+import { Outbox } from './outbox.js';
+import { Pending } from './pending.js';
+import { Requests, type RequestOptions } from './requests.js';
+import type { Room } from './room.js';
+import { Services, type OfferOptions } from './services.js';
+import { Stream, Streams } from './streams.js';
+import { dialDealer, type Dial } from './transport.js';
+import type { Delivery } from './wire.js';
+
+/** What tests put in the place of real time and real sockets. */
+export interface ClientParts {
+  readonly clock?: Clock;
+  readonly dial?: Dial;
+}
+
+/** Where a client is. `connecting` and `disconnected` pass by themselves. */
+export type ClientState = 'connecting' | 'open' | 'disconnected' | 'closing' | 'closed';
+
+export interface PingOptions {
+  /** ms. Default: the client's `brokerTimeoutMs`. */
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+type Listener<Name extends keyof ClientEvents> = (...what: ClientEvents[Name]) => void;
+
+/**
+ * A client of a Malamute broker; `connect` makes one.
+ *
+ * It keeps its session by itself: pings the broker, opens a lost session again,
+ * repeats what it reads and offers, then sends what waited. What was on its way
+ * when a session was lost may be lost with it: MLM/1 does not confirm sends.
+ */
+export class MlmClient {
+  readonly endpoint: string;
+  /** The name of this client's mailbox; empty where it is anonymous. */
+  readonly address: string;
+  readonly #connection: Connection;
+  readonly #room: Room;
+  readonly #events = new Events();
+  readonly #streams: Streams;
+  readonly #mailbox: Mailbox;
+  readonly #requests: Requests;
+  readonly #services: Services;
+  readonly #pongs: Pending<undefined>;
+  readonly #opened: Promise<void>;
+  readonly #closed: Promise<void>;
+  #pings = 0;
+
+  private constructor(endpoint: string, given: ConnectOptions, parts: ClientParts) {
+    const options = resolveOptions(given);
+    const { clock = systemClock, dial = dialDealer } = parts;
+    this.endpoint = checkText('endpoint', endpoint);
+    this.address = options.address;
+    const events = this.#events;
+    const outbox = new Outbox(options.sendMessagesMax, options.bufferBytesMax);
+    const intake = new Intake((paused) => {
+      this.#connection.pause(paused);
+      events.emit(paused ? 'paused' : 'resumed');
+    });
+    let opened = ignore;
+    let failed: (error: MlmError) => void = ignore;
+    let closed = ignore;
+    this.#opened = new Promise((resolve, reject) => {
+      opened = resolve;
+      failed = reject;
+    });
+    this.#closed = new Promise((resolve) => {
+      closed = resolve;
+    });
+    this.#connection = new Connection(
+      endpoint,
+      options,
+      { clock, dial, outbox, intake },
+      {
+        deliver: (delivery) => this.#deliver(delivery),
+        pong: () => this.#pongs.resolveAll(undefined),
+        opened: () => {
+          opened();
+          events.emit('connected');
+        },
+        lost: (error) => events.emit('disconnected', error),
+        reconnecting: (attempt, delayMs) => events.emit('reconnecting', { attempt, delayMs }),
+        report: (error) => events.report(error),
+        closed: (error) => {
+          this.#endRooms(error);
+          failed(error ?? closedError());
+          closed();
+          events.emit('closed', error);
+        },
+      },
+    );
+    this.#opened.catch(ignore);
+    this.#room = { options, clock, connection: this.#connection, outbox, intake, events };
+    this.#streams = new Streams(this.#room);
+    this.#mailbox = new Mailbox(this.#room);
+    this.#requests = new Requests(this.#room);
+    this.#services = new Services(this.#room);
+    this.#pongs = new Pending(clock, intake);
+  }
+
+  /** @internal See `connect`. */
+  static async connect(
+    endpoint: string,
+    options: ConnectOptions = {},
+    parts: ClientParts = {},
+  ): Promise<MlmClient> {
+    const { signal } = options;
+    checkSignal('connecting', signal);
+    const client = new MlmClient(endpoint, options, parts);
+    const { clock, connection } = client.#room;
+    const { connectTimeoutMs } = client.#room.options;
+    const deadline = clock.start(connectTimeoutMs, () =>
+      connection.giveUp(connectTimeout(endpoint, connectTimeoutMs)),
+    );
+    const onAbort = (): void => {
+      if (signal !== undefined) connection.giveUp(aborted('connecting', signal));
+    };
+    signal?.addEventListener('abort', onAbort);
+    connection.start();
+    try {
+      await client.#opened;
+      return client;
+    } finally {
+      clock.stop(deadline);
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  get state(): ClientState {
+    const { state } = this.#connection;
+    return state === 'renewing' ? 'connecting' : state;
+  }
+
+  /** A stream, to send to and to read. @throws {MlmError} INVALID_ARGUMENT */
+  stream(name: string): Stream {
+    return new Stream(checkText('stream', name), this.#streams);
+  }
+
+  /**
+   * Sends mail to the mailbox of an address, which need not be connected.
+   *
+   * @param body see `encodeBody`: frames as they are, anything else as MessagePack
+   * @returns resolves when the mail has left for the broker; with `confirm`, when
+   *   its receiver has confirmed it
+   * @throws {MlmError} BUFFER_FULL, CLOSED, DISCONNECTED, ABORTED, INVALID_ARGUMENT; with
+   *   `confirm` also EXPIRED (the broker: not delivered in `timeoutMs`), REFUSED (the
+   *   receiver or the broker), TIMEOUT (neither word came in `timeoutMs`)
+   */
+  sendTo(address: string, subject: string, body?: unknown, options?: SendToOptions): Promise<void> {
+    return this.#mailbox.send(address, subject, body, options);
+  }
+
+  /**
+   * Reads the own mailbox. Each mail goes to one reader; what comes while there
+   * is none waits for the next, up to the client's bounds, and is then dropped
+   * (event `dropped`). Leaving the loop loses nothing that was not taken. Replies
+   * to `request` do not appear here.
+   *
+   * @throws {MlmError} UNSUPPORTED for an anonymous client, CLOSED. The loop throws
+   *   DISCONNECTED where the session is lost for good, and just ends at `close`
+   */
+  mailbox(options: MailboxOptions = {}): MailboxReader {
+    return this.#mailbox.read(options);
+  }
+
+  /**
+   * Offers a service. The handler's return value is sent to the requester as mail
+   * with the request's subject and tracker; what it throws, as an error reply
+   * (worker-error.ts has its form), which rejects the requester's promise with
+   * WORKER_ERROR. An anonymous requester gets nothing.
+   *
+   * @returns resolves when the broker has accepted the offer
+   * @throws {MlmError} INVALID_ARGUMENT, REFUSED, ABORTED, CLOSED, DISCONNECTED
+   */
+  offer(service: string, handler: Handler): Promise<Offer>;
+  offer(service: string, options: OfferOptions, handler: Handler): Promise<Offer>;
+  offer(service: string, first: OfferOptions | Handler, second?: Handler): Promise<Offer> {
+    if (typeof first === 'function') return this.#services.offer(service, {}, first);
+    if (second !== undefined) return this.#services.offer(service, first, second);
+    return Promise.reject(new MlmError('INVALID_ARGUMENT', 'an offer needs a handler'));
+  }
+
+  /**
+   * Asks a service, and waits for the reply of the worker who takes the request.
+   *
+   * @param body see `encodeBody`: frames as they are, anything else as MessagePack
+   * @throws {MlmError} TIMEOUT, EXPIRED (no worker took it in time), WORKER_ERROR (the
+   *   worker failed; `workerCode` says how), REFUSED, ABORTED, BUFFER_FULL, CLOSED,
+   *   DISCONNECTED, INVALID_ARGUMENT, UNSUPPORTED for an anonymous client
+   */
+  request(
+    service: string,
+    subject: string,
+    body?: unknown,
+    options?: RequestOptions,
+  ): Promise<Reply> {
+    return this.#requests.request(service, subject, body, options);
+  }
+
+  /**
+   * Pings the broker, beside the heartbeats.
+   *
+   * @returns resolves at the broker's next PONG
+   * @throws {MlmError} TIMEOUT, ABORTED, CLOSED, DISCONNECTED
+   */
+  async ping({ timeoutMs, signal }: PingOptions = {}): Promise<void> {
+    const { over } = this.#connection;
+    if (over !== undefined) throw over;
+    if (timeoutMs !== undefined) checkMs('timeoutMs', timeoutMs);
+    checkSignal('the ping', signal);
+    const answered = this.#pongs.add(String(++this.#pings), {
+      what: `ping of ${this.endpoint}`,
+      timeoutMs: timeoutMs ?? this.#room.options.brokerTimeoutMs,
+      signal,
+    });
+    this.#connection.ping();
+    await answered;
+  }
+
+  /**
+   * Ends the session: what waits to be sent is sent, if the broker takes it, the
+   * broker is told, and everything that waits ends with CLOSED. Readers still get
+   * what was received, then end. Handlers that run are told by their signal.
+   *
+   * @returns resolves within `closeTimeoutMs`, broker or not; never rejects
+   */
+  close(): Promise<void> {
+    const { state } = this.#connection;
+    if (state !== 'closing' && state !== 'closed') {
+      this.#endRooms(undefined);
+      this.#connection.close();
+    }
+    return this.#closed;
+  }
+
+  /** Calls `listener` at each event of this name. */
+  on<Name extends keyof ClientEvents>(name: Name, listener: Listener<Name>): this {
+    this.#events.add(name, listener, false);
+    return this;
+  }
+
+  /** As `on`, for the next event only. */
+  once<Name extends keyof ClientEvents>(name: Name, listener: Listener<Name>): this {
+    this.#events.add(name, listener, true);
+    return this;
+  }
+
+  /** Calls `listener` no more. */
+  off<Name extends keyof ClientEvents>(name: Name, listener: Listener<Name>): this {
+    this.#events.remove(name, listener);
+    return this;
+  }
+
+  #deliver(delivery: Delivery): void {
+    switch (delivery.name) {
+      case 'STREAM DELIVER':
+        this.#streams.deliver(delivery);
+        break;
+      case 'MAILBOX DELIVER':
+        if (!this.#requests.onMail(delivery)) this.#mailbox.deliver(delivery);
+        break;
+      case 'SERVICE DELIVER':
+        this.#services.deliver(delivery);
+        break;
+      case 'CONFIRM':
+        this.#confirmed(delivery);
+        break;
+    }
+  }
+
+  #confirmed(confirm: Command<'CONFIRM'>): void {
+    if (this.#requests.onConfirm(confirm) || this.#mailbox.onConfirm(confirm)) return;
+    const { tracker, statusCode: status, statusReason: reason } = confirm;
+    this.#events.emit('confirm', { tracker, status, reason });
+  }
+
+  #endRooms(error: MlmError | undefined): void {
+    const pending = error ?? closedError();
+    this.#services.stopAll();
+    this.#streams.end(error);
+    this.#mailbox.end(error, pending);
+    this.#requests.end(pending);
+    this.#pongs.fail(pending);
+  }
+}
+
+function closedError(): MlmError {
+  return new MlmError('CLOSED', 'the client is closed');
+}
+
+function connectTimeout(endpoint: string, timeoutMs: number): MlmError {
+  return new MlmError(
+    'CONNECT_TIMEOUT',
+    `no Malamute broker answered at ${endpoint} within ${timeoutMs} ms: ` +
+      'check that it runs (`mlm-broker` starts one) and that the endpoint is right',
+  );
+}

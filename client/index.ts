@@ -1,0 +1,33 @@
+// The public entry of `malamute-ts`: connect, and what a client gives and takes.
+import { MlmClient } from './client.js';
+import type { ConnectOptions } from './options.js';
+
+export type { ClientState, MlmClient, PingOptions } from './client.js';
+export { encodeBody } from './body.js';
+export { MlmError, type MlmErrorCode } from './errors.js';
+export type { ClientEvents, Confirmation, Dropped } from './events.js';
+export type { MailboxOptions, MailboxReader, SendToOptions } from './mailbox.js';
+export type { Mail, Message, Reply, ServiceRequest, StreamMessage } from './message.js';
+export type { Handler, Offer } from './offer.js';
+export type { ConnectOptions } from './options.js';
+export type { RequestOptions } from './requests.js';
+export type { OfferOptions } from './services.js';
+export type { ReadOptions, SendOptions, Stream, StreamReader } from './streams.js';
+
+/**
+ * Connects to a Malamute broker, this project's or the C original.
+ *
+ * ```ts
+ * const client = await connect('tcp://127.0.0.1:9999');
+ * await client.stream('weather').send('temp.moscow', { celsius: 4 });
+ * await client.close();
+ * ```
+ *
+ * @param endpoint `tcp://HOST:PORT` or `ipc://PATH`
+ * @returns resolves when the session is open
+ * @throws {MlmError} CONNECT_TIMEOUT where no broker answers in `connectTimeoutMs`;
+ *   REFUSED, UNSUPPORTED where it says no; ABORTED; INVALID_ARGUMENT
+ */
+export function connect(endpoint: string, options: ConnectOptions = {}): Promise<MlmClient> {
+  return MlmClient.connect(endpoint, options);
+}

@@ -1,0 +1,146 @@
+// The worker's side of services: offers one, brings each request to its offer,
+// sends the replies as mail to the requester with the request's subject and
+// tracker. How a session makes the broker forget an offer is the connection's
+// business.
+import type { Command } from '../protocol/index.js';
+import type { Declaration } from './declarations.js';
+import { aborted, MlmError } from './errors.js';
+import { ServiceRequest } from './message.js';
+import { Offer, stoppedBody, type Handler } from './offer.js';
+import { checkCount, checkPattern, checkSignal, checkText } from './options.js';
+import { DeliveryQueue } from './queue.js';
+import { boundsOf, type Room } from './room.js';
+import { SubjectFilter } from './subject-filter.js';
+
+export interface OfferOptions {
+  /** Subjects to take: a regular expression, searched, not anchored. Without it all. */
+  readonly pattern?: string | undefined;
+  /** How many requests may be handled at the same time. Default 1. */
+  readonly concurrency?: number | undefined;
+  /** Stops the offer, as `stop` does. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export class Services {
+  readonly #room: Room;
+  readonly #offers = new Map<string, Offer[]>();
+  readonly #declarations = new Map<Offer, Declaration>();
+  /** Fires when the client closes; every request carries its signal. */
+  readonly #over = new AbortController();
+
+  constructor(room: Room) {
+    this.#room = room;
+  }
+
+  /** @throws {MlmError} through its promise; see MlmClient.offer */
+  async offer(
+    service: string,
+    { pattern = '', concurrency = 1, signal }: OfferOptions,
+    handler: Handler,
+  ): Promise<Offer> {
+    checkText('service', service);
+    checkCount('concurrency', concurrency);
+    const filter = new SubjectFilter(checkPattern(pattern));
+    checkSignal('the offer', signal);
+    const { connection, intake } = this.#room;
+    if (this.#offers.get(service)?.some((other) => other.pattern === pattern) === true) {
+      const message = `this client already offers "${service}" with the pattern "${pattern}"`;
+      throw new MlmError('INVALID_ARGUMENT', message);
+    }
+    const offer = new Offer({
+      service,
+      pattern,
+      filter,
+      concurrency,
+      handler,
+      queue: new DeliveryQueue(boundsOf(this.#room), intake, true),
+      answer: (request, content) => this.#answer(request, content),
+      withdraw: (stopped) => this.#withdraw(stopped),
+    });
+    const declaration = connection.declare(
+      { name: 'SERVICE OFFER', address: service, pattern },
+      (error) => this.#onRefused(offer, declaration, error),
+    );
+    this.#add(offer, declaration);
+    await this.#untilReady(offer, declaration, signal);
+    return offer;
+  }
+
+  deliver({ sender, address, subject, tracker, content }: Command<'SERVICE DELIVER'>): void {
+    const { signal } = this.#over;
+    const request = new ServiceRequest(address, sender, subject, tracker, content, signal);
+    const offers = this.#offers.get(address);
+    // The broker has matched the subject already; its engine may see more in a pattern.
+    const offer = offers?.find((candidate) => candidate.matches(subject)) ?? offers?.[0];
+    if (offer === undefined) this.#answer(request, stoppedBody());
+    else if (!offer.take(request)) {
+      this.#room.events.emit('dropped', { from: 'service', name: address, subject, sender });
+    }
+  }
+
+  /** The client closes: nothing more is begun, and what waits is answered while that is possible. */
+  stopAll(): void {
+    for (const offer of this.#declarations.keys()) offer.refuseWaiting();
+    this.#over.abort(new MlmError('CLOSED', 'the client is closed'));
+  }
+
+  #add(offer: Offer, declaration: Declaration): void {
+    const others = this.#offers.get(offer.service);
+    if (others === undefined) this.#offers.set(offer.service, [offer]);
+    else others.push(offer);
+    this.#declarations.set(offer, declaration);
+  }
+
+  /** @returns false where it was removed before */
+  #remove(offer: Offer): boolean {
+    if (!this.#declarations.delete(offer)) return false;
+    const left = this.#offers.get(offer.service)?.filter((other) => other !== offer) ?? [];
+    if (left.length > 0) this.#offers.set(offer.service, left);
+    else this.#offers.delete(offer.service);
+    return true;
+  }
+
+  async #untilReady(
+    offer: Offer,
+    declaration: Declaration,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const onAbort = (): void => {
+      if (signal !== undefined) declaration.fail(aborted('the offer', signal));
+      void offer.stop();
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    try {
+      await declaration.ready;
+    } catch (error) {
+      signal?.removeEventListener('abort', onAbort);
+      this.#remove(offer);
+      throw error;
+    }
+  }
+
+  async #withdraw(offer: Offer): Promise<void> {
+    const declaration = this.#declarations.get(offer);
+    if (declaration === undefined || !this.#remove(offer)) return;
+    this.#room.connection.undeclare(declaration);
+    await this.#room.connection.renew();
+  }
+
+  /** Refused at first, the promise of `offer` tells; refused in a later session, an event. */
+  #onRefused(offer: Offer, declaration: Declaration, error: MlmError): void {
+    this.#remove(offer);
+    offer.refuseWaiting();
+    if (declaration.isAccepted) this.#room.events.report(error);
+  }
+
+  #answer({ sender, subject, tracker }: ServiceRequest, content: Buffer[]): void {
+    if (sender === '') return;
+    this.#room.connection
+      .send({ name: 'MAILBOX SEND', address: sender, subject, tracker, timeout: 0, content })
+      .catch((error: unknown) => {
+        const { code } = error as MlmError;
+        // The handler's signal told of the close.
+        if (code !== 'CLOSED') this.#room.events.report(error as MlmError);
+      });
+  }
+}
