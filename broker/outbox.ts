@@ -42,6 +42,8 @@ export class Outbox {
     service: { items: new Deque(), bytes: 0 },
   };
   #turn = 0;
+  /** Whether `head` showed a reply; more may be queued before `sent` is called. */
+  #headIsReply = false;
   #length = 0;
 
   constructor(limits: OutboxLimits) {
@@ -84,6 +86,7 @@ export class Outbox {
   /** What to send next; the same until `sent` is called. */
   head(): Outgoing | undefined {
     const reply = this.#replies.peek();
+    this.#headIsReply = reply !== undefined;
     if (reply !== undefined) return reply;
     if (this.#length === 0) return undefined;
     while (this.#queueAt(this.#turn).items.length === 0)
@@ -94,7 +97,10 @@ export class Outbox {
   /** The socket took what `head` returned. */
   sent(): void {
     this.#length--;
-    if (this.#replies.shift() !== undefined) return;
+    if (this.#headIsReply) {
+      this.#replies.shift();
+      return;
+    }
     const queue = this.#queueAt(this.#turn);
     queue.bytes -= queue.items.shift()?.bytes ?? 0;
     this.#turn = (this.#turn + 1) % TRAFFIC.length;
