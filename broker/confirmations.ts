@@ -2,6 +2,7 @@
 // its receiver confirms), expired (408) or refused (300). A message without a
 // tracker has nobody to tell.
 import type { Counters } from './counters.js';
+import { fitting } from './refusal.js';
 import type { Session } from './session.js';
 import type { Sessions } from './sessions.js';
 
@@ -25,9 +26,10 @@ export class Confirmations {
     { sender, origin }: Origin,
     tracker: string,
     statusCode: number,
-    statusReason: string,
+    reason: string,
   ): void {
     if (tracker === '') return;
+    const statusReason = fitting(reason);
     const session = origin?.ended === false ? origin : this.#sessions().atAddress(sender);
     if (session === undefined) return;
     this.#counters.confirms++;

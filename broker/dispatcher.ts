@@ -17,11 +17,9 @@ import type { Flusher } from './flusher.js';
 import type { Engines } from './handlers.js';
 import { LIFECYCLE, type Rule } from './lifecycle.js';
 import type { Logger } from './log.js';
-import { refused, type Refusal } from './refusal.js';
+import { refused, shorten, type Refusal } from './refusal.js';
 import type { Session, SessionKey } from './session.js';
 import type { Sessions } from './sessions.js';
-
-const REASON_LENGTH_MAX = 80;
 
 export interface DispatcherContext {
   readonly counters: Counters;
@@ -163,9 +161,4 @@ function checkOpen({
   }
   if (address.startsWith('$')) return refused('addresses that begin with $ are reserved');
   return undefined;
-}
-
-/** A reason that fits the wire whatever it quotes. */
-function shorten(reason: string): string {
-  return reason.length > REASON_LENGTH_MAX ? `${reason.slice(0, REASON_LENGTH_MAX - 1)}…` : reason;
 }

@@ -231,7 +231,7 @@ export function resolveOptions({
 
 function checkKeys(path: string, values: Readonly<Record<string, unknown>>): void {
   for (const key of Object.keys(values)) {
-    if (key in OPTIONS) continue;
+    if (Object.hasOwn(OPTIONS, key)) continue;
     const names = Object.keys(OPTIONS).join(', ');
     throw new OptionError(`${path}: there is no option "${key}"; the options are ${names}`);
   }
@@ -243,7 +243,9 @@ function check(name: OptionName, value: unknown, source: string): unknown {
     case 'integer':
       return checkInteger(row, value, source);
     case 'strings': {
-      const list: unknown[] = typeof value === 'string' ? value.split(/[\s,]+/) : [value].flat();
+      const list: unknown[] =
+        typeof value === 'string' ? value.trim().split(/[\s,]+/) : [value].flat();
+      if (list.length === 0) throw new OptionError(`${source}: the list is empty`);
       return list.map((item) => checkString(item, source));
     }
     case 'choice': {

@@ -1,5 +1,7 @@
 // What the broker answers to a command that it does not carry out.
-import { STATUS, type StatusCode } from '../protocol/index.js';
+import { STATUS, STRING_BYTES_MAX, textBytes, type StatusCode } from '../protocol/index.js';
+
+const REASON_LENGTH_MAX = 80;
 
 /** A command was not carried out: the status and the reason that its sender gets. */
 export interface Refusal {
@@ -10,4 +12,14 @@ export interface Refusal {
 /** A refusal of something that the peer could have done otherwise. */
 export function refused(reason: string): Refusal {
   return { statusCode: STATUS.FAILED, reason };
+}
+
+/** A reason short enough to be read at a glance, and for the wire, whatever it quotes. */
+export function shorten(reason: string): string {
+  return reason.length > REASON_LENGTH_MAX ? `${reason.slice(0, REASON_LENGTH_MAX - 1)}…` : reason;
+}
+
+/** A reason as it is where it fits the wire, else shortened. */
+export function fitting(reason: string): string {
+  return textBytes(reason) > STRING_BYTES_MAX ? shorten(reason) : reason;
 }

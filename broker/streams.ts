@@ -317,6 +317,7 @@ export class Streams {
   write(session: Session, name: string): Refusal | undefined {
     const stream = this.#require(name);
     if ('reason' in stream) return stream;
+    if (session.stream === stream) return undefined;
     this.#leave(session);
     session.stream = stream;
     stream.writers++;

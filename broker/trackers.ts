@@ -8,16 +8,21 @@ const TRACKERS_MAX = 10_000;
 export class Trackers {
   readonly #origins = new Map<string, Origin[]>();
   #size = 0;
+  #overflowed = false;
 
-  /** Remembers who sent a tracked message. @returns false where an older one had to go */
-  add(tracker: string, origin: Origin): boolean {
+  /** Remembers who sent a tracked message. @returns false where, for once, an older one had to go */
+  add(tracker: string, { sender, origin: session }: Origin): boolean {
+    // A copy: what is given may be the message, whose content must not stay.
+    const origin = { sender, origin: session };
     const known = this.#origins.get(tracker);
     if (known === undefined) this.#origins.set(tracker, [origin]);
     else known.push(origin);
     if (++this.#size <= TRACKERS_MAX) return true;
     const oldest = this.#origins.keys().next();
     if (oldest.done !== true) this.take(oldest.value);
-    return false;
+    const first = !this.#overflowed;
+    this.#overflowed = true;
+    return !first;
   }
 
   /** The sender of the oldest message received with this tracker, which is then forgotten. */
