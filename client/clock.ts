@@ -9,8 +9,6 @@ export interface Clock {
   start(ms: number, action: () => void): Timer;
   /** Forgets a timer; one that has fired, or none, is fine. */
   stop(timer: Timer | undefined): void;
-  /** Milliseconds that only rise, for measuring. */
-  nowMs(): number;
   /** From 0 up to, not including, 1. */
   random(): number;
 }
@@ -20,6 +18,5 @@ export const systemClock: Clock = {
   stop: (timer) => {
     clearTimeout(timer as NodeJS.Timeout | undefined);
   },
-  nowMs: () => performance.now(),
   random: () => Math.random(),
 };

@@ -79,6 +79,6 @@ export class Events {
   /** Reports a failure that no promise carries. */
   report(error: MlmError): void {
     if ((this.#entries.get('error') ?? []).length > 0) this.emit('error', error);
-    else process.emitWarning(error);
+    else process.emitWarning(error.message, { type: error.name, code: error.code });
   }
 }
