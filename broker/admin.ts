@@ -1,12 +1,12 @@
 // The reserved service `$broker`: what the broker is doing, for any client that
 // can send a request, MLM/1 included. It reads the engines and changes nothing.
 import { encode as packMessage } from '@msgpack/msgpack';
-import type { Command } from '../protocol/index.js';
 import { encodeHeader } from '../protocol/index.js';
 import type { Clock } from './clock.js';
 import type { Counters } from './counters.js';
 import type { Mailboxes } from './mailboxes.js';
 import type { Services } from './services.js';
+import { v1Outgoing, type Outgoing } from './outbox.js';
 import type { Session } from './session.js';
 import type { Sessions } from './sessions.js';
 import type { Store } from './store/store.js';
@@ -50,8 +50,11 @@ export class Admin {
    * tracker: a list of maps, or a map; MessagePack, or JSON where the subject
    * ends in `.json`. A subject that is not known gets a map with `error`.
    */
-  answer(session: Session, { subject, tracker }: Command<'SERVICE SEND'>): void {
-    if (!session.takesMore('mailbox')) return;
+  answer(session: Session, subject: string, tracker: string): void {
+    if (!session.hasRoomFor('mailbox')) {
+      this.#context.counters.repliesDropped++;
+      return;
+    }
     const json = subject.endsWith(JSON_SUFFIX);
     const name = json ? subject.slice(0, -JSON_SUFFIX.length) : subject;
     const view = Object.hasOwn(this.#views, name) ? this.#views[name] : undefined;
@@ -59,19 +62,11 @@ export class Admin {
       error: `there is no "${name}"; ask for ${Object.keys(this.#views).join(', ')}`,
     };
     const body = json ? Buffer.from(JSON.stringify(answer)) : Buffer.from(packMessage(answer));
-    const head = encodeHeader({
-      name: 'MAILBOX DELIVER',
-      sender: ADMIN_SERVICE,
-      address: session.address,
-      subject,
-      tracker,
-    });
-    session.deliver('mailbox', {
-      head,
-      content: [body],
-      bytes: head.length + body.length,
-      message: undefined,
-    });
+    session.deliver(
+      'mailbox',
+      session.native?.answer(ADMIN_SERVICE, subject, tracker, body) ??
+        v1Answer(session, subject, tracker, body),
+    );
   }
 
   #clients(): unknown {
@@ -80,7 +75,7 @@ export class Admin {
       address: session.address,
       connectedMs: Math.round(nowMs - session.openedAtMs),
       writes: session.stream?.name ?? null,
-      reads: [...session.readers.keys()].slice(0, 100).map((stream) => stream.name),
+      reads: [...session.readers].slice(0, 100).map((stream) => stream.name),
       offers: [...session.offers.keys()].slice(0, 100),
       outbox: session.outbox.length,
       credit: session.credit === Infinity ? null : session.credit,
@@ -93,8 +88,8 @@ export class Admin {
       lastSequence: stream.lastSequence,
       bytes: this.#context.store.streamBytes(stream.name),
       writers: stream.writers,
-      readers: stream.readers.size,
-      behind: [...stream.readers.values()].filter((reader) => !reader.live).length,
+      readers: stream.readers,
+      behind: stream.behind,
     }));
   }
 
@@ -142,4 +137,16 @@ function rows<Item>(items: Iterable<Item>, row: (item: Item) => unknown): unknow
     result.push(row(item));
   }
   return result;
+}
+
+/** An answer as mail from the broker itself. */
+function v1Answer({ address }: Session, subject: string, tracker: string, body: Buffer): Outgoing {
+  const head = encodeHeader({
+    name: 'MAILBOX DELIVER',
+    sender: ADMIN_SERVICE,
+    address,
+    subject,
+    tracker,
+  });
+  return v1Outgoing(head, [body]);
 }

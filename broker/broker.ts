@@ -6,13 +6,18 @@ import { systemClock, type Clock } from './clock.js';
 import { Commits } from './commits.js';
 import { Confirmations } from './confirmations.js';
 import { newCounters } from './counters.js';
+import { Cursors } from './cursors.js';
+import { DeadLetters } from './dead-letters.js';
 import { Dispatcher } from './dispatcher.js';
 import { Expiry } from './expiry.js';
 import { Flusher } from './flusher.js';
 import type { Engines } from './handlers.js';
 import { silentLogger, type Logger } from './log.js';
 import { Mailboxes } from './mailboxes.js';
+import type { Delay, Message } from './message.js';
 import { queueOf } from './kept-queue.js';
+import { NativeCalls } from './native-calls.js';
+import { NativeDispatcher } from './native-dispatcher.js';
 import { limitsOf, type Limits, type OptionValues } from './options.js';
 import { Services } from './services.js';
 import { Sessions } from './sessions.js';
@@ -43,7 +48,8 @@ export class Broker {
   readonly #store: Store;
   readonly #transport: Transport;
   readonly #commits: Commits;
-  readonly #expiry: Expiry;
+  readonly #expiry: Expiry<Message>;
+  readonly #delays: Expiry<Delay>;
   readonly #flusher: Flusher;
   readonly #sessions: Sessions;
   readonly #engines: Engines;
@@ -68,23 +74,29 @@ export class Broker {
       gathering: () => this.#scheduleTick(),
       ended: () => void this.#flusher.flush(),
     });
-    this.#expiry = new Expiry(clock, () => this.#scheduleTick());
+    const afterwards = (): void => this.#scheduleTick();
+    this.#expiry = new Expiry(clock, (message) => message.keeper.expire(message), afterwards);
+    this.#delays = new Expiry(clock, ({ message }) => message.keeper.due(message), afterwards);
     this.#flusher = new Flusher(this.#transport, clock, this.counters, {
       gone: (session) => this.#sessions.end(session, 'its connection is gone'),
       room: (session) => this.#resume(session),
     });
     const confirmations = new Confirmations(() => this.#sessions, this.counters);
-    const context = {
+    const shared = {
       clock,
       commits: this.#commits,
       confirmations,
       counters: this.counters,
       expiry: this.#expiry,
+      delays: this.#delays,
       limits: this.#limits,
       log,
       store: this.#store,
       kept: { bytes: 0 },
     };
+    const deadLetters = new DeadLetters(shared);
+    const context = { ...shared, deadLetters };
+    const cursors = new Cursors(store, this.#commits, options['cursors-max']);
     const streams = new Streams(context);
     const mailboxes = new Mailboxes(context, (address) => this.#sessions.atAddress(address));
     const services = new Services(context);
@@ -102,6 +114,8 @@ export class Broker {
       services,
       confirmations,
       admin,
+      cursors,
+      deadLetters,
       resume: (session) => this.#resume(session),
     };
     this.#sessions = new Sessions({
@@ -117,6 +131,14 @@ export class Broker {
       counters: this.counters,
       engines: this.#engines,
       flusher: this.#flusher,
+      native: new NativeDispatcher({
+        engines: this.#engines,
+        calls: new NativeCalls({ engines: this.#engines, store }),
+        counters: this.counters,
+        limits: this.#limits,
+      }),
+      commits: this.#commits,
+      limits: this.#limits,
       log,
       sessions: this.#sessions,
     });
@@ -143,9 +165,11 @@ export class Broker {
   #recover(): void {
     const { streams, mailboxes, services } = this.#engines;
     streams.recover(this.#store.streams());
+    this.#engines.cursors.recover();
     for (const { queue, messages } of this.#store.queues()) {
       const { kind, name } = queueOf(queue);
-      (kind === 'mailbox' ? mailboxes : services).recover(name, messages);
+      if (kind === 'dead') this.#engines.deadLetters.recover(name, messages);
+      else (kind === 'mailbox' ? mailboxes : services).recover(name, messages);
     }
   }
 
@@ -161,7 +185,8 @@ export class Broker {
 
   async #drain(): Promise<void> {
     this.#stopping = true;
-    await this.#transport.unbind();
+    // Not unbound first: zeromq.js does that on another thread, and a message or a peer that
+    // comes or goes meanwhile makes libzmq abort the whole process (pipe.cpp, term_ack_sent).
     await this.#commits.settled();
     const deadlineMs = this.#clock.nowMs() + this.#options['drain-timeout'];
     while (this.#waiting() > 0 && this.#clock.nowMs() < deadlineMs) {
@@ -176,6 +201,7 @@ export class Broker {
   async #shutDown(): Promise<void> {
     this.#sessions.stop();
     this.#expiry.stop();
+    this.#delays.stop();
     this.#flusher.stop();
     this.#transport.close(LINGER_MS);
     await this.#receiving;
@@ -237,6 +263,7 @@ export class Broker {
     this.#engines.mailboxes.detach(session);
     session.trackers.clear();
     for (const message of session.outbox.clear()) message.keeper.takeBack(message);
+    for (const message of session.native?.release() ?? []) message.keeper.takeBack(message);
     this.#scheduleTick();
   }
 }

@@ -22,18 +22,13 @@ export class Confirmations {
   }
 
   /** Sends CONFIRM to the session that sent a message, or to the one that has its address now. */
-  tell(
-    { sender, origin }: Origin,
-    tracker: string,
-    statusCode: number,
-    reason: string,
-  ): void {
+  tell({ sender, origin }: Origin, tracker: string, statusCode: number, reason: string): void {
     if (tracker === '') return;
     const statusReason = fitting(reason);
     const session = origin?.ended === false ? origin : this.#sessions().atAddress(sender);
     if (session === undefined) return;
     this.#counters.confirms++;
-    if (!session.reply({ name: 'CONFIRM', tracker, statusCode, statusReason })) {
+    if (!session.confirm(tracker, statusCode, statusReason)) {
       this.#counters.repliesDropped++;
     }
   }

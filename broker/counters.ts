@@ -20,11 +20,15 @@ export interface Counters {
   expired: number;
   /** Messages refused at a limit. */
   refused: number;
+  /** Requests that went to the dead letters. */
+  deadLetters: number;
   /** Messages taken back from a session that ended. */
   takenBack: number;
   /** CONFIRMs passed on, and those whose tracker was not known. */
   confirms: number;
   unknownTrackers: number;
+  /** Confirms of deliveries that the client no longer held. */
+  staleConfirms: number;
   /** Frames that did not parse, and commands that the session's state forbids. */
   protocolErrors: number;
   invalidCommands: number;
@@ -47,9 +51,11 @@ export function newCounters(): Counters {
     streamGaps: 0,
     expired: 0,
     refused: 0,
+    deadLetters: 0,
     takenBack: 0,
     confirms: 0,
     unknownTrackers: 0,
+    staleConfirms: 0,
     protocolErrors: 0,
     invalidCommands: 0,
     repliesDropped: 0,

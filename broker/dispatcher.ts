@@ -4,6 +4,8 @@
 import {
   decode,
   encode,
+  encodeHeader,
+  isBatch,
   isFromClient,
   PROTOCOL_NAME,
   PROTOCOL_VERSION,
@@ -12,11 +14,15 @@ import {
   type ClientCommandName,
   type Command,
 } from '../protocol/index.js';
+import type { Commits } from './commits.js';
 import type { Counters } from './counters.js';
 import type { Flusher } from './flusher.js';
 import type { Engines } from './handlers.js';
 import { LIFECYCLE, type Rule } from './lifecycle.js';
 import type { Logger } from './log.js';
+import type { NativeDispatcher } from './native-dispatcher.js';
+import { Negotiation } from './negotiation.js';
+import type { Limits } from './options.js';
 import { refused, shorten, type Refusal } from './refusal.js';
 import type { Session, SessionKey } from './session.js';
 import type { Sessions } from './sessions.js';
@@ -27,6 +33,9 @@ export interface DispatcherContext {
   readonly flusher: Flusher;
   readonly log: Logger;
   readonly sessions: Sessions;
+  readonly native: NativeDispatcher;
+  readonly commits: Commits;
+  readonly limits: Limits;
 }
 
 export class Dispatcher {
@@ -35,8 +44,13 @@ export class Dispatcher {
   readonly #flusher: Flusher;
   readonly #log: Logger;
   readonly #sessions: Sessions;
+  readonly #native: NativeDispatcher;
+  readonly #negotiation: Negotiation;
 
-  constructor({ counters, engines, flusher, log, sessions }: DispatcherContext) {
+  constructor(context: DispatcherContext) {
+    const { counters, engines, flusher, log, sessions, native, commits, limits } = context;
+    this.#native = native;
+    this.#negotiation = new Negotiation(commits, limits);
     this.#counters = counters;
     this.#engines = engines;
     this.#flusher = flusher;
@@ -52,6 +66,10 @@ export class Dispatcher {
     if (session !== undefined) session.lastBeat = this.#sessions.beat;
     let command: Command;
     try {
+      if (session?.native !== undefined && isBatch(frames[1])) {
+        this.#native.take(session, session.native, frames, 1);
+        return;
+      }
       command = decode(frames, 1);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
@@ -59,12 +77,16 @@ export class Dispatcher {
       this.#fail(session, routingId, { statusCode: STATUS.COMMAND_INVALID, reason: error.message });
       return;
     }
-    if (session === undefined) this.#takeFirst(key, routingId, command);
-    else this.#takeNext(session, command);
+    if (session === undefined) this.#takeFirst(key, frames, command);
+    else if (session.isNative && command.name !== 'CONNECTION CLOSE') {
+      const reason = `${command.name} outside a batch in a native session`;
+      this.#fail(session, routingId, { statusCode: STATUS.COMMAND_INVALID, reason });
+    } else this.#takeNext(session, command);
   }
 
   /** A command from a client without a session. */
-  #takeFirst(key: SessionKey, routingId: Buffer, command: Command): void {
+  #takeFirst(key: SessionKey, frames: readonly Buffer[], command: Command): void {
+    const routingId = frames[0] as Buffer;
     const rule = isFromClient(command.name) ? LIFECYCLE.start[command.name] : undefined;
     if (rule === undefined) {
       this.#counters.invalidCommands++;
@@ -86,7 +108,9 @@ export class Dispatcher {
       this.#fail(undefined, routingId, refused('there are too many clients'));
       return;
     }
-    session.reply(ok());
+    // The answer goes out before anything that waits for the session.
+    const properties = this.#negotiation.agree(session, frames[1] as Buffer);
+    this.#flusher.replyTo([routingId, Buffer.concat([encodeHeader(ok()), properties])]);
     this.#engines.mailboxes.attach(session);
   }
 

@@ -4,8 +4,10 @@ import type { Clock } from './clock.js';
 import type { Commits } from './commits.js';
 import type { Confirmations } from './confirmations.js';
 import type { Counters } from './counters.js';
+import type { DeadLetters } from './dead-letters.js';
 import type { Expiry } from './expiry.js';
 import type { Logger } from './log.js';
+import type { Delay, Message } from './message.js';
 import type { Limits } from './options.js';
 import type { Store } from './store/store.js';
 
@@ -14,7 +16,11 @@ export interface EngineContext {
   readonly commits: Commits;
   readonly confirmations: Confirmations;
   readonly counters: Counters;
-  readonly expiry: Expiry;
+  readonly deadLetters: DeadLetters;
+  /** Messages that carry a timeout. */
+  readonly expiry: Expiry<Message>;
+  /** Requests that are to wait before anybody gets them. */
+  readonly delays: Expiry<Delay>;
   readonly limits: Limits;
   readonly log: Logger;
   readonly store: Store;

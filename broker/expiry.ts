@@ -1,35 +1,41 @@
-// Watches the messages that carry a timeout and tells their keeper when it has
-// passed. One timer serves them all: it is set for the nearest deadline.
+// Watches things that fall due at a moment and says so when it has come: messages
+// that expire, requests that are delayed. One timer serves them all: it is set
+// for the nearest moment.
 import type { Clock, Timer } from './clock.js';
-import { Deadlines } from './deadlines.js';
-import type { Message } from './message.js';
+import { Deadlines, type Expiring } from './deadlines.js';
 
 const RESOLUTION_MS = 5;
+const TIMER_MS_MAX = 2 ** 31 - 1;
 
-export class Expiry {
+export class Expiry<Item extends Expiring> {
   readonly #clock: Clock;
-  readonly #deadlines = new Deadlines<Message>();
-  readonly #afterExpiry: () => void;
+  readonly #deadlines = new Deadlines<Item>();
+  readonly #onDue: (item: Item) => void;
+  readonly #afterwards: () => void;
   #timer: Timer | undefined;
   #timerAtMs = Infinity;
 
-  /** @param afterExpiry called once messages have expired, so that what they caused is sent */
-  constructor(clock: Clock, afterExpiry: () => void) {
+  /**
+   * @param onDue called for each item whose moment has come
+   * @param afterwards called once, after those that fell due together
+   */
+  constructor(clock: Clock, onDue: (item: Item) => void, afterwards: () => void) {
     this.#clock = clock;
-    this.#afterExpiry = afterExpiry;
+    this.#onDue = onDue;
+    this.#afterwards = afterwards;
   }
 
-  /** Watches a message from now on. @param timeoutMs 0 for one that never expires */
-  watch(message: Message, timeoutMs: number): void {
-    if (timeoutMs === 0) return;
-    message.expiresAtMs = this.#clock.nowMs() + timeoutMs;
-    this.#deadlines.add(message);
+  /** Watches an item from now on. @param delayMs 0 for one that never falls due */
+  watch(item: Item, delayMs: number): void {
+    if (delayMs === 0) return;
+    item.expiresAtMs = this.#clock.nowMs() + delayMs;
+    this.#deadlines.add(item);
     this.#arm();
   }
 
-  /** Stops watching a message: it is no longer waiting. */
-  unwatch(message: Message): void {
-    this.#deadlines.remove(message);
+  /** Stops watching an item. */
+  unwatch(item: Item): void {
+    this.#deadlines.remove(item);
   }
 
   stop(): void {
@@ -41,19 +47,19 @@ export class Expiry {
     if (nextMs === undefined || nextMs >= this.#timerAtMs) return;
     this.#timer?.cancel();
     this.#timerAtMs = nextMs;
-    const delayMs = Math.max(RESOLUTION_MS, nextMs - this.#clock.nowMs());
-    this.#timer = this.#clock.after(delayMs, () => this.#expire());
+    const delayMs = Math.min(TIMER_MS_MAX, Math.max(RESOLUTION_MS, nextMs - this.#clock.nowMs()));
+    this.#timer = this.#clock.after(delayMs, () => this.#fire());
   }
 
-  #expire(): void {
+  #fire(): void {
     this.#timerAtMs = Infinity;
     const nowMs = this.#clock.nowMs();
-    let message = this.#deadlines.takeExpired(nowMs);
-    while (message !== undefined) {
-      message.keeper.expire(message);
-      message = this.#deadlines.takeExpired(nowMs);
+    let item = this.#deadlines.takeExpired(nowMs);
+    while (item !== undefined) {
+      this.#onDue(item);
+      item = this.#deadlines.takeExpired(nowMs);
     }
     this.#arm();
-    this.#afterExpiry();
+    this.#afterwards();
   }
 }

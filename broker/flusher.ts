@@ -1,6 +1,7 @@
 // The one flush loop: it takes what waits in the outboxes of marked sessions to
 // the transport, a quantum of each in turn. A peer whose queue is full is left
 // alone for a moment while the others go on; one that is gone ends.
+import { BatchWriter } from '../protocol/index.js';
 import type { Clock } from './clock.js';
 import type { Counters } from './counters.js';
 import { Deque } from './deque.js';
@@ -8,6 +9,11 @@ import type { Flushable, Session } from './session.js';
 import type { SendFailure, Transport } from './transport.js';
 
 const QUANTUM = 64;
+/** A batch for a native session is sent when it has this much. */
+const BATCH_BYTES = 256 * 1024;
+const BATCH_COMMANDS = 1000;
+/** Calling an engine for more counts as this many sends. */
+const ROOM_WEIGHT = 64;
 const YIELD_AFTER = 2048;
 const RETRY_MS_MIN = 1;
 const RETRY_MS_MAX = 64;
@@ -28,6 +34,7 @@ export class Flusher implements Flushable {
   readonly #queue = new Deque<Session>();
   /** Replies to peers that have no session: routing id and frames. */
   readonly #strays = new Deque<Buffer[]>();
+  readonly #batch = new BatchWriter();
   #running: Promise<void> | undefined;
   #sinceYield = 0;
   #stopped = false;
@@ -76,18 +83,22 @@ export class Flusher implements Flushable {
         const session = this.#queue.shift();
         if (session === undefined || this.#stopped) break;
         session.flush.queued = false;
-        await this.#sendQuantum(session);
+        if (session.isNative) await this.#sendBatches(session);
+        else await this.#sendMessages(session);
+        if (!session.ended) this.#finishTurn(session);
+        if (this.#sinceYield >= YIELD_AFTER) await this.#yield();
       }
     } finally {
       this.#running = undefined;
     }
   }
 
-  async #sendQuantum(session: Session): Promise<void> {
+  /** A quantum of MLM/1 messages, each a ZeroMQ message of its own. */
+  async #sendMessages(session: Session): Promise<void> {
     const { outbox, routingId } = session;
     for (let sent = 0; sent < QUANTUM; sent++) {
       const outgoing = outbox.head();
-      if (outgoing === undefined) break;
+      if (outgoing === undefined) return;
       const { head, content, message } = outgoing;
       const [only] = content;
       const frames =
@@ -100,20 +111,60 @@ export class Flusher implements Flushable {
         this.#onFailure(session, this.#transport.failureOf(error));
         return;
       }
-      this.#counters.sent++;
-      session.flush.delayMs = 0;
-      // The session may have ended while the promise settled; then its outbox
-      // was cleared and this message counts as taken back, not as taken.
+      this.#noteSent(session);
+      // A session that ended meanwhile took its outbox with it: the message
+      // counts as taken back, not as taken.
       if (session.ended) return;
       outbox.sent();
       message?.keeper.taken(message, session);
-      if (++this.#sinceYield >= YIELD_AFTER) await this.#yield();
     }
+  }
+
+  /** Everything that waits for a native session, many commands to a ZeroMQ message. */
+  async #sendBatches(session: Session): Promise<void> {
+    const { flush, routingId } = session;
+    for (let sent = 0; sent < QUANTUM; sent++) {
+      flush.batch ??= this.#fillBatch(session);
+      if (flush.batch === undefined) return;
+      try {
+        await this.#transport.send([routingId, ...flush.batch]);
+      } catch (error) {
+        this.#onFailure(session, this.#transport.failureOf(error));
+        return;
+      }
+      this.#noteSent(session);
+      flush.batch = undefined;
+      if (session.ended) return;
+    }
+  }
+
+  #fillBatch({ outbox }: Session): Buffer[] | undefined {
+    const batch = this.#batch;
+    while (batch.bytes < BATCH_BYTES && batch.count < BATCH_COMMANDS) {
+      const command = outbox.head()?.command;
+      if (command === undefined) break;
+      batch.add(command);
+      outbox.sent();
+    }
+    return batch.take();
+  }
+
+  #noteSent(session: Session): void {
+    this.#counters.sent++;
+    this.#sinceYield++;
+    session.flush.delayMs = 0;
+  }
+
+  /** After its quantum: a session with room gets more, one with more gets another turn. */
+  #finishTurn(session: Session): void {
+    const { outbox, flush } = session;
+    if (flush.blocked) return;
     if (session.wantsRoom && outbox.isLow()) {
       session.wantsRoom = false;
+      this.#sinceYield += ROOM_WEIGHT;
       this.#events.room(session);
     }
-    if (outbox.length > 0) this.mark(session);
+    if (outbox.length > 0 || flush.batch !== undefined || session.wantsRoom) this.mark(session);
   }
 
   async #sendStrays(): Promise<void> {

@@ -2,9 +2,11 @@
 // engine. A handler returns a refusal where it did not do it. It knows no
 // sockets and calls no other handler; which command is allowed when, and what it
 // is answered, stands in lifecycle.ts.
-import type { ClientCommandName, Command } from '../protocol/index.js';
+import { STATUS, type ClientCommandName, type Command } from '../protocol/index.js';
 import type { Admin } from './admin.js';
 import type { Confirmations } from './confirmations.js';
+import type { Cursors } from './cursors.js';
+import type { DeadLetters } from './dead-letters.js';
 import type { Mailboxes } from './mailboxes.js';
 import type { Refusal } from './refusal.js';
 import type { Services } from './services.js';
@@ -18,6 +20,8 @@ export interface Engines {
   readonly services: Services;
   readonly confirmations: Confirmations;
   readonly admin: Admin;
+  readonly cursors: Cursors;
+  readonly deadLetters: DeadLetters;
   /** A session has credit again. */
   resume(session: Session): void;
 }
@@ -45,16 +49,32 @@ export const cancelStream: Handler<'STREAM CANCEL'> = ({ streams }, session, { s
 export const sendToStream: Handler<'STREAM SEND'> = ({ streams }, session, { subject, content }) =>
   streams.send(session, subject, content);
 
-export const sendToMailbox: Handler<'MAILBOX SEND'> = ({ mailboxes }, session, command) => {
-  mailboxes.send(session, command.address, command);
+export const sendToMailbox: Handler<'MAILBOX SEND'> = (engines, session, command) => {
+  const reason = engines.mailboxes.send(session, command.address, command);
+  tellRefused(engines, session, command.tracker, reason);
   return undefined;
 };
 
-export const sendToService: Handler<'SERVICE SEND'> = ({ services, admin }, session, command) => {
-  if (admin.serves(command.address)) admin.answer(session, command);
-  else services.send(session, command.address, command);
+export const sendToService: Handler<'SERVICE SEND'> = (engines, session, command) => {
+  const { services, admin } = engines;
+  if (admin.serves(command.address)) {
+    admin.answer(session, command.subject, command.tracker);
+    return undefined;
+  }
+  const reason = services.send(session, command.address, command);
+  tellRefused(engines, session, command.tracker, reason);
   return undefined;
 };
+
+/** A message that was not accepted does not end the session; its sender is told where it has a tracker. */
+function tellRefused(
+  { confirmations }: Engines,
+  session: Session,
+  tracker: string,
+  reason: string | undefined,
+): void {
+  if (reason !== undefined) confirmations.tell(session.origin, tracker, STATUS.FAILED, reason);
+}
 
 export const offerService: Handler<'SERVICE OFFER'> = (
   { services },

@@ -3,7 +3,6 @@
 // order and to whom messages go is the business of the engine.
 import { STATUS } from '../protocol/index.js';
 import type { Committer } from './commits.js';
-import type { Origin } from './confirmations.js';
 import { Deque } from './deque.js';
 import type { EngineContext } from './engine-context.js';
 import { Message, messageBytes, type Keeper } from './message.js';
@@ -16,6 +15,10 @@ export interface Sending {
   readonly tracker: string;
   /** How long the message may wait, in ms; 0 for as long as it takes. */
   readonly timeout: number;
+  /** 0 to 9; what is more urgent goes first. */
+  readonly priority?: number;
+  /** How long nobody is to get it, in ms. */
+  readonly delay?: number;
   readonly content: readonly Buffer[];
 }
 
@@ -43,12 +46,7 @@ export abstract class KeptQueue implements Keeper, Committer {
   readonly #undurable = new Deque<Message>();
   #refusedInEpisode = 0;
 
-  constructor(
-    kind: 'mailbox' | 'service',
-    name: string,
-    limits: QueueLimits,
-    context: EngineContext,
-  ) {
+  constructor(kind: QueueKind, name: string, limits: QueueLimits, context: EngineContext) {
     this.#kind = kind;
     this.name = name;
     this.#limits = limits;
@@ -64,24 +62,32 @@ export abstract class KeptQueue implements Keeper, Committer {
   /** Puts a message back to where it was taken from. */
   protected abstract putBack(message: Message): void;
 
-  /** Accepts a message, or refuses it and tells its sender. */
-  send(origin: Session, { subject, tracker, timeout, content }: Sending): void {
-    const bytes = messageBytes(subject, tracker, content);
-    const reason = this.#whyFull(bytes);
+  /**
+   * Accepts a message.
+   *
+   * @returns why not, where it does not
+   */
+  send(origin: Session, sending: Sending, sender = origin.address): string | undefined {
+    const { subject, tracker, timeout, priority = 0, delay = 0, content } = sending;
+    const reason = this.#whyFull(messageBytes(subject, tracker, content));
     if (reason !== undefined) {
-      this.#refuse(origin.origin, tracker, reason);
-      return;
+      this.#noteRefused(sender, reason);
+      return reason;
     }
     this.#endEpisode();
     const acceptedWallMs = this.context.clock.wallMs();
     const message = new Message(this, {
       sequence: ++this.#lastSequence,
-      sender: origin.address,
-      origin,
+      sender,
+      origin: sender === origin.address ? origin : undefined,
       subject,
       tracker,
       acceptedWallMs,
       expiresWallMs: timeout === 0 ? 0 : acceptedWallMs + timeout,
+      priority,
+      notBeforeWallMs: delay === 0 ? 0 : acceptedWallMs + delay,
+      attempts: 0,
+      failures: [],
       content,
     });
     this.#count(message);
@@ -90,6 +96,7 @@ export abstract class KeptQueue implements Keeper, Committer {
     this.enqueue(message);
     this.#undurable.push(message);
     this.context.commits.touch(this);
+    return undefined;
   }
 
   /** Takes over what an earlier run of the broker kept. */
@@ -97,12 +104,7 @@ export abstract class KeptQueue implements Keeper, Committer {
     for (const kept of messages) {
       const message = new Message(this, { ...kept, origin: undefined });
       this.#count(message);
-      if (kept.expiresWallMs > 0) {
-        this.context.expiry.watch(
-          message,
-          Math.max(1, kept.expiresWallMs - this.context.clock.wallMs()),
-        );
-      }
+      this.watchExpiry(message);
       this.enqueue(message);
       this.#lastSequence = message.sequence;
     }
@@ -119,18 +121,21 @@ export abstract class KeptQueue implements Keeper, Committer {
     this.deliver();
   }
 
-  /** The store could not take these messages: their senders hear of it. */
+  /** The store could not take these messages: those who sent them hear of it. */
   failed(mark: number, why: string): void {
     for (const message of this.#settle(mark)) {
       if (message.gone) continue;
       this.drop(message);
-      this.#refuse(message, message.tracker, `it could not be stored: ${why}`);
+      this.#noteRefused(message.sender, why);
+      // A native sender hears of it by the number of its sending.
+      if (message.origin?.isNative === true) continue;
+      const reason = `it could not be stored: ${why}`;
+      this.context.confirmations.tell(message, message.tracker, STATUS.FAILED, reason);
     }
   }
 
   taken(message: Message, receiver: Session): void {
-    if (this.#kind === 'mailbox') this.context.counters.mailboxDeliveries++;
-    else this.context.counters.serviceDeliveries++;
+    this.#countDelivery();
     if (message.tracker !== '' && !receiver.trackers.add(message.tracker, message)) {
       this.context.log.warn('a client leaves too many tracked messages unconfirmed', {
         address: receiver.address,
@@ -142,6 +147,39 @@ export abstract class KeptQueue implements Keeper, Committer {
   takeBack(message: Message): void {
     this.context.counters.takenBack++;
     this.putBack(message);
+  }
+
+  due(message: Message): void {
+    message.notBeforeWallMs = 0;
+    if (!message.gone) this.putBack(message);
+  }
+
+  confirm(message: Message, receiver: Session, statusCode: number, reason: string): void {
+    if (statusCode < STATUS.FAILED) {
+      this.#countDelivery();
+      this.release(message);
+      this.context.confirmations.tell(message, message.tracker, statusCode, reason);
+    } else this.giveUp(message, receiver, statusCode, reason);
+  }
+
+  /** A native receiver does not want a message that it got. */
+  protected giveUp(message: Message, _receiver: Session, statusCode: number, reason: string): void {
+    this.release(message);
+    this.context.confirmations.tell(message, message.tracker, statusCode, reason);
+  }
+
+  /** Watches a message that waits again: the time that it may wait has gone on running. */
+  protected watchExpiry(message: Message): void {
+    const { expiresWallMs } = message;
+    if (expiresWallMs === 0) return;
+    this.context.expiry.watch(message, Math.max(1, expiresWallMs - this.context.clock.wallMs()));
+  }
+
+  /** Writes a message that changed (attempts, failures) over what the store keeps of it. */
+  protected rewrite(message: Message): void {
+    if (!this.context.store.persistent) return;
+    this.context.store.keep(this.#storeName, message);
+    this.context.commits.touch(this);
   }
 
   expire(message: Message): void {
@@ -203,16 +241,15 @@ export abstract class KeptQueue implements Keeper, Committer {
     return settled;
   }
 
-  #refuse(origin: Origin, tracker: string, reason: string): void {
+  #countDelivery(): void {
+    if (this.#kind === 'mailbox') this.context.counters.mailboxDeliveries++;
+    else this.context.counters.serviceDeliveries++;
+  }
+
+  #noteRefused(sender: string, reason: string): void {
     this.context.counters.refused++;
-    if (this.#refusedInEpisode++ === 0) {
-      this.context.log.warn('messages are refused', {
-        [this.#kind]: this.name,
-        reason,
-        sender: origin.sender,
-      });
-    }
-    this.context.confirmations.tell(origin, tracker, STATUS.FAILED, reason);
+    if (this.#refusedInEpisode++ > 0) return;
+    this.context.log.warn('messages are refused', { [this.#kind]: this.name, reason, sender });
   }
 
   #endEpisode(): void {
@@ -226,8 +263,10 @@ export abstract class KeptQueue implements Keeper, Committer {
 }
 
 /** What a queue of the store is: its kind and its name; the inverse of how it is named. */
-export function queueOf(storeName: string): { kind: QueueKind; name: string } {
+export function queueOf(storeName: string): { kind: QueueKind | 'dead'; name: string } {
   const slash = storeName.indexOf('/');
-  const kind = storeName.slice(0, slash) === 'mailbox' ? 'mailbox' : 'service';
-  return { kind, name: storeName.slice(slash + 1) };
+  return {
+    kind: storeName.slice(0, slash) as QueueKind | 'dead',
+    name: storeName.slice(slash + 1),
+  };
 }

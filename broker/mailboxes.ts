@@ -1,7 +1,6 @@
 // Mailboxes: one queue per address, first in, first out, kept while its owner is
 // away. The owner is the session that has the address; when that changes, what
 // the old one had not taken goes to the new one.
-import { STATUS } from '../protocol/index.js';
 import type { EngineContext } from './engine-context.js';
 import { KeptQueue, type Sending } from './kept-queue.js';
 import type { Message } from './message.js';
@@ -47,14 +46,10 @@ export class Mailbox extends KeptQueue {
   }
 
   protected override putBack(message: Message): void {
+    if (message.attempts > 0) this.rewrite(message);
     this.#line.putBack(message);
-    // Its time ran while it was in the outbox; it still counts.
-    if (message.expiresAtMs > 0) {
-      this.context.expiry.watch(
-        message,
-        Math.max(1, message.expiresAtMs - this.context.clock.nowMs()),
-      );
-    }
+    this.watchExpiry(message);
+    this.deliver();
   }
 
   protected override release(message: Message): void {
@@ -91,16 +86,15 @@ export class Mailboxes {
     mailbox.recover(messages);
   }
 
-  /** MAILBOX SEND. */
-  send(origin: Session, address: string, sending: Sending): void {
+  /** Sends mail. @returns why not, where it does not */
+  send(origin: Session, address: string, sending: Sending): string | undefined {
     const mailbox = this.#mailboxes.get(address) ?? this.#create(address);
     if (typeof mailbox === 'string') {
       this.#context.counters.refused++;
-      this.#context.confirmations.tell(origin.origin, sending.tracker, STATUS.FAILED, mailbox);
-      return;
+      return mailbox;
     }
     this.#context.counters.mailboxMessages++;
-    mailbox.send(origin, sending);
+    return mailbox.send(origin, sending);
   }
 
   /** A session opened with this address: its mail goes there from now on. */

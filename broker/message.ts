@@ -3,7 +3,7 @@
 // deadlines) can say what became of it.
 import type { Expiring } from './deadlines.js';
 import type { Session } from './session.js';
-import type { KeptMessage } from './store/store.js';
+import type { Failure, KeptMessage } from './store/store.js';
 
 /** Octets that a message costs beside its strings and content. */
 const MESSAGE_OVERHEAD_BYTES = 200;
@@ -16,6 +16,15 @@ export interface Keeper {
   takeBack(message: Message): void;
   /** The message waited longer than its timeout. */
   expire(message: Message): void;
+  /** The time for which the message was to be held back is over. */
+  due(message: Message): void;
+  /** A native receiver has done with the message, or gives it up. */
+  confirm(message: Message, receiver: Session, statusCode: number, reason: string): void;
+}
+
+/** A message that is held back until a moment. */
+export interface Delay extends Expiring {
+  readonly message: Message;
 }
 
 /** What a message is made of. */
@@ -33,6 +42,15 @@ export class Message implements Expiring, MessageFields {
   readonly tracker: string;
   readonly acceptedWallMs: number;
   readonly expiresWallMs: number;
+  readonly priority: number;
+  /** When it may be delivered at the earliest, ms since 1970; 0 for at once. */
+  notBeforeWallMs: number;
+  /** How often it was delivered. */
+  attempts: number;
+  /** Why earlier attempts failed, oldest first. */
+  readonly failures: Failure[];
+  /** Rises with each delivery: a confirm of an earlier one is not valid any more. */
+  epoch = 0;
   content: readonly Buffer[];
   readonly bytes: number;
   expiresAtMs = 0;
@@ -49,6 +67,10 @@ export class Message implements Expiring, MessageFields {
     this.tracker = fields.tracker;
     this.acceptedWallMs = fields.acceptedWallMs;
     this.expiresWallMs = fields.expiresWallMs;
+    this.priority = fields.priority;
+    this.notBeforeWallMs = fields.notBeforeWallMs;
+    this.attempts = fields.attempts;
+    this.failures = [...fields.failures];
     this.content = fields.content;
     this.bytes = messageBytes(fields.subject, fields.tracker, fields.content);
   }

@@ -123,6 +123,21 @@ export const OPTIONS = {
     max: Number.MAX_SAFE_INTEGER,
     about: 'octets kept for one service',
   },
+  'cursors-max': { type: 'integer', default: 100_000, min: 1, max: 10_000_000, about: 'cursors' },
+  'attempts-max': {
+    type: 'integer',
+    default: 5,
+    min: 1,
+    max: 1000,
+    about: 'failed attempts after which a request goes to the dead letters',
+  },
+  'dead-letters-max': {
+    type: 'integer',
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+    about: 'dead letters kept of each service',
+  },
   'kept-bytes-max': {
     type: 'integer',
     default: 2048 * MIB,
@@ -181,6 +196,8 @@ export interface Limits {
   readonly servicesMax: number;
   readonly keptBytesMax: number;
   readonly messageBytesMax: number;
+  readonly attemptsMax: number;
+  readonly deadLettersMax: number;
   readonly stream: Retention;
   readonly mailbox: QueueLimits;
   readonly service: QueueLimits;
@@ -293,6 +310,8 @@ export function limitsOf(options: OptionValues): Limits {
     servicesMax: options['services-max'],
     keptBytesMax: options['kept-bytes-max'],
     messageBytesMax: options['message-bytes-max'],
+    attemptsMax: options['attempts-max'],
+    deadLettersMax: options['dead-letters-max'],
     stream: { bytesMax: options['stream-bytes-max'] },
     mailbox: {
       messagesMax: options['mailbox-messages-max'],

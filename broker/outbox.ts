@@ -1,6 +1,7 @@
 // What waits to be sent to one session: replies first, then streams, mail and
 // service requests in turn, so that none of them can starve another. Each kind
 // has a bound; whoever fills the outbox asks `hasRoom` first.
+import type { NativeCommand } from '../protocol/index.js';
 import { Deque } from './deque.js';
 import type { Message } from './message.js';
 
@@ -8,15 +9,38 @@ import type { Message } from './message.js';
 export const TRAFFIC = ['stream', 'mailbox', 'service'] as const;
 export type Traffic = (typeof TRAFFIC)[number];
 
-/** One ZeroMQ message to be sent, without the routing id. */
+/** Something to be sent to one session: one message of MLM/1, or one native command. */
 export interface Outgoing {
-  /** Frame 0. */
+  /** Frame 0, for an MLM/1 session. */
   readonly head: Buffer;
   readonly content: readonly Buffer[];
-  /** Octets of all frames. */
+  /** The command, for a native session; several share one ZeroMQ message. */
+  readonly command: NativeCommand | undefined;
+  /** Octets that it takes, about. */
   readonly bytes: number;
-  /** The kept message that this delivers, to be told when the socket took it. */
+  /** The kept message that an MLM/1 session gets, to be told when the socket took it. */
   readonly message: Message | undefined;
+}
+
+const NO_FRAME = Buffer.alloc(0);
+const NATIVE_COMMAND_BYTES = 64;
+
+/** One message of MLM/1. */
+export function v1Outgoing(head: Buffer, content: readonly Buffer[], message?: Message): Outgoing {
+  let bytes = head.length;
+  for (const frame of content) bytes += frame.length;
+  return { head, content, command: undefined, bytes, message };
+}
+
+/** One native command. @param bytes octets of its sections or content */
+export function nativeOutgoing(command: NativeCommand, bytes = 0): Outgoing {
+  return {
+    head: NO_FRAME,
+    content: [],
+    command,
+    bytes: bytes + NATIVE_COMMAND_BYTES,
+    message: undefined,
+  };
 }
 
 export interface OutboxLimits {

@@ -2,16 +2,38 @@
 // what it declared, what waits to be sent to it. It holds state and answers
 // questions about it; what a command does stands in handlers.ts, when a session
 // ends in sessions.ts.
-import { encode, encodeHeader, type BrokerCommandName, type Command } from '../protocol/index.js';
+import {
+  encodeHeader,
+  type Command,
+  type NativeBrokerCommandName,
+  type NativeCommand,
+} from '../protocol/index.js';
 import type { Origin } from './confirmations.js';
 import type { Message } from './message.js';
-import { Outbox, type OutboxLimits, type Outgoing, type Traffic } from './outbox.js';
-import type { Worker } from './services.js';
-import type { Reader, Stream } from './streams.js';
+import type { NativeSide } from './native-side.js';
+import {
+  nativeOutgoing,
+  Outbox,
+  v1Outgoing,
+  type OutboxLimits,
+  type Outgoing,
+  type Traffic,
+} from './outbox.js';
+import type { Worker } from './service.js';
+import type { Stream } from './stream.js';
 import { Trackers } from './trackers.js';
 
 /** The key of a session: what its routing id is to the tables of the broker. */
 export type SessionKey = number | string;
+
+/** What the flush loop keeps about a session. */
+export interface FlushState {
+  queued: boolean;
+  blocked: boolean;
+  delayMs: number;
+  /** A batch that the socket has not taken yet. */
+  batch: Buffer[] | undefined;
+}
 
 /** What a session needs from the broker: to be looked at by the flush loop. */
 export interface Flushable {
@@ -26,10 +48,13 @@ export class Session {
   readonly address: string;
   readonly openedAtMs: number;
   readonly outbox: Outbox;
-  readonly readers = new Map<Stream, Reader>();
+  /** The streams it reads, as an MLM/1 session. */
+  readonly readers = new Set<Stream>();
   readonly offers = new Map<string, Worker>();
   readonly trackers = new Trackers();
-  /** The stream it writes to. */
+  /** What is more about a native session; undefined for MLM/1. */
+  native: NativeSide | undefined;
+  /** The stream it writes to, as an MLM/1 session. */
   stream: Stream | undefined;
   /** Deliveries it may still be sent; Infinity for a client that never granted credit. */
   credit = Infinity;
@@ -39,7 +64,7 @@ export class Session {
   /** Somebody has more for it than its outbox or its credit took. */
   wantsRoom = false;
   /** Owned by the flush loop. */
-  readonly flush = { queued: false, blocked: false, delayMs: 0 };
+  readonly flush: FlushState = { queued: false, blocked: false, delayMs: 0, batch: undefined };
   /** Itself, as the origin of what it sends. */
   readonly origin: Origin;
   readonly #flusher: Flushable;
@@ -63,17 +88,34 @@ export class Session {
     this.openedAtMs = nowMs;
   }
 
+  /** True for a session that negotiated the native protocol. */
+  get isNative(): boolean {
+    return this.native !== undefined;
+  }
+
   /**
    * Asks for room for one delivery. Where there is none, the session remembers
    * that somebody waits, and the engines are called when there is.
    */
   takesMore(traffic: Traffic): boolean {
-    if (this.credit > 0 && this.outbox.hasRoom(traffic)) return true;
+    const credit = this.native?.creditFor(traffic) ?? this.credit;
+    return credit > 0 && this.hasRoomFor(traffic);
+  }
+
+  /** As `takesMore`, but for the outbox alone: whoever asks keeps its own credit. */
+  hasRoomFor(traffic: Traffic): boolean {
+    if (this.outbox.hasRoom(traffic)) return true;
     this.wantsRoom = true;
     return false;
   }
 
-  /** Queues a delivery, for which `takesMore` has just said that there is room. */
+  /** Somebody stopped half-way to let others have their turn: calls the engines again soon. */
+  continueSoon(): void {
+    this.wantsRoom = true;
+    this.#flusher.mark(this);
+  }
+
+  /** Queues a delivery, for which there is room. */
   deliver(traffic: Traffic, outgoing: Outgoing): void {
     this.credit--;
     this.outbox.push(traffic, outgoing);
@@ -82,17 +124,36 @@ export class Session {
 
   /** Queues a delivery of kept mail or of a kept request. */
   deliverMessage(traffic: 'mailbox' | 'service', address: string, message: Message): void {
+    if (this.native !== undefined) {
+      message.attempts++;
+      this.deliver(traffic, this.native.outgoing(traffic, address, message));
+      return;
+    }
     const name = traffic === 'mailbox' ? 'MAILBOX DELIVER' : 'SERVICE DELIVER';
-    const { sender, subject, tracker, content, bytes } = message;
+    const { sender, subject, tracker, content } = message;
     const head = encodeHeader({ name, sender, address, subject, tracker });
-    this.deliver(traffic, { head, content, bytes, message });
+    this.deliver(traffic, v1Outgoing(head, content, message));
   }
 
-  /** Queues a reply. @returns false where the client leaves too many replies unread */
-  reply(command: Command<BrokerCommandName>): boolean {
-    const [head, ...content] = encode(command);
-    if (head === undefined || this.ended) return true;
-    const queued = this.outbox.reply({ head, content, bytes: head.length, message: undefined });
+  /** Queues an MLM/1 reply. @returns false where the client leaves too many replies unread */
+  reply(command: Command<'OK' | 'CONNECTION PONG' | 'CONFIRM'>): boolean {
+    return this.#queueReply(v1Outgoing(encodeHeader(command), []));
+  }
+
+  /** Queues a native reply. @returns false where the client leaves too many replies unread */
+  replyNative(command: NativeCommand<NativeBrokerCommandName>): boolean {
+    return this.#queueReply(nativeOutgoing(command));
+  }
+
+  /** Tells the client what became of a tracked message that it sent. */
+  confirm(tracker: string, statusCode: number, statusReason: string): boolean {
+    const command = { name: 'CONFIRM', tracker, statusCode, statusReason } as const;
+    return this.isNative ? this.replyNative(command) : this.reply(command);
+  }
+
+  #queueReply(outgoing: Outgoing): boolean {
+    if (this.ended) return true;
+    const queued = this.outbox.reply(outgoing);
     this.#flusher.mark(this);
     return queued;
   }

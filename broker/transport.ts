@@ -40,8 +40,6 @@ export interface Transport {
   send(frames: Buffer[]): Promise<void>;
   /** What a rejected `send` means. */
   failureOf(error: unknown): SendFailure;
-  /** Stops listening; peers that are connected stay. */
-  unbind(): Promise<void>;
   /** Closes the socket. @param lingerMs how long what was handed over may still take to leave */
   close(lingerMs: number): void;
 }
@@ -94,10 +92,6 @@ export class RouterTransport implements Transport {
     if (code === 'EHOSTUNREACH') return 'gone';
     if (this.#router.closed) return 'closed';
     throw error;
-  }
-
-  async unbind(): Promise<void> {
-    for (const endpoint of this.endpoints) await this.#router.unbind(endpoint);
   }
 
   close(lingerMs: number): void {

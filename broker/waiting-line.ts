@@ -67,3 +67,55 @@ export class WaitingLine {
     return messages;
   }
 }
+
+const PRIORITIES = 10;
+
+/** Waiting lines for the priorities 0 to 9, the most urgent first. */
+export class PriorityLine {
+  readonly #lines: (WaitingLine | undefined)[] = [];
+
+  get length(): number {
+    let length = 0;
+    for (const line of this.#lines) length += line?.length ?? 0;
+    return length;
+  }
+
+  peek(): Message | undefined {
+    return this.#urgent()?.peek();
+  }
+
+  shift(): Message | undefined {
+    return this.#urgent()?.shift();
+  }
+
+  push(message: Message): void {
+    this.#lineOf(message).push(message);
+  }
+
+  putBack(message: Message): void {
+    this.#lineOf(message).putBack(message);
+  }
+
+  noteGone(message: Message): void {
+    this.#lineOf(message).noteGone();
+  }
+
+  /** Empties the lines. @returns the messages that waited, each priority in order */
+  drain(): Message[] {
+    return this.#lines.flatMap((line) => line?.drain() ?? []);
+  }
+
+  #urgent(): WaitingLine | undefined {
+    for (let priority = this.#lines.length - 1; priority >= 0; priority--) {
+      const line = this.#lines[priority];
+      if (line !== undefined && line.length > 0) return line;
+    }
+    return undefined;
+  }
+
+  #lineOf({ priority }: Message): WaitingLine {
+    const index = Math.min(priority, PRIORITIES - 1);
+    while (this.#lines.length <= index) this.#lines.push(undefined);
+    return (this.#lines[index] ??= new WaitingLine());
+  }
+}

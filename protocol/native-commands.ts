@@ -119,9 +119,7 @@ export const NATIVE_COMMANDS = {
     from: 'broker',
     fields: { tracker: 'string', statusCode: 'u16', statusReason: 'string' },
   },
-  /** A delivery that this client holds is no longer its own: stop working on it. */
-  REVOKED: { id: 138, from: 'broker', fields: { delivery: 'u64', epoch: 'u32', reason: 'string' } },
-  PONG: { id: 139, from: 'broker', fields: {} },
+  PONG: { id: 138, from: 'broker', fields: {} },
 } as const satisfies Record<string, NativeRow>;
 
 type Table = typeof NATIVE_COMMANDS;

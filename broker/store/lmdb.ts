@@ -6,7 +6,8 @@
 //
 //   logs     u32 stream | u64 first sequence | u32 octets   -> block
 //   streams  name                                           -> u32 id | f64 octets | f64 last sequence
-//   kept     queue | 00 | u64 sequence                      -> kept-codec.ts
+//   kept       queue | 00 | u64 sequence                    -> kept-codec.ts
+//   documents  kind | 00 | name                             -> the value
 import { open, type Database, type RootDatabase } from 'lmdb';
 import { lastSequenceOf, readUInt64, writeUInt64, type Block } from '../../protocol/records.js';
 import { DataDirectory, DataDirectoryError } from './data-directory.js';
@@ -45,6 +46,7 @@ export class LmdbStore implements Store {
   readonly #logsTable: Table;
   readonly #streamsTable: Table;
   readonly #keptTable: Table;
+  readonly #documentsTable: Table;
   readonly #logs = new Map<string, Log>();
   readonly #touched = new Set<Log>();
   #changes: Change[] = [];
@@ -57,6 +59,7 @@ export class LmdbStore implements Store {
     this.#logsTable = root.openDB<Buffer, Buffer>('logs', table);
     this.#streamsTable = root.openDB<Buffer, Buffer>('streams', table);
     this.#keptTable = root.openDB<Buffer, Buffer>('kept', table);
+    this.#documentsTable = root.openDB<Buffer, Buffer>('documents', table);
     for (const { key, value } of this.#streamsTable.getRange()) this.#loadLog(key, value);
   }
 
@@ -160,6 +163,18 @@ export class LmdbStore implements Store {
 
   release(queue: string, sequence: number): void {
     this.#changes.push({ table: this.#keptTable, key: keptKey(queue, sequence), value: undefined });
+  }
+
+  setDocument(kind: string, name: string, value: Buffer | undefined): void {
+    this.#changes.push({ table: this.#documentsTable, key: documentKey(kind, name), value });
+  }
+
+  *documents(kind: string): Generator<[string, Buffer]> {
+    const start = documentKey(kind, '');
+    for (const { key, value } of this.#documentsTable.getRange({ start })) {
+      if (!key.subarray(0, start.length).equals(start)) return;
+      yield [key.toString('utf8', start.length), Buffer.from(value)];
+    }
   }
 
   commit(): Promise<void> | undefined {
@@ -271,8 +286,11 @@ export class LmdbStore implements Store {
   }
 
   #blockAt(key: Buffer): Block {
-    // The fast read hands out memory that the next read uses again.
-    const bytes = Buffer.from(this.#logsTable.getBinaryFast(key) as Buffer);
+    // The fast read hands out memory that the next read uses again, of which the
+    // value is the first part.
+    const shared = this.#logsTable.getBinaryFast(key) as Buffer;
+    const bytes = Buffer.allocUnsafeSlow(shared.length);
+    bytes.set(shared.subarray(0, shared.length));
     return { first: readUInt64(key, 4), last: lastSequenceOf(bytes), bytes };
   }
 }
@@ -300,6 +318,10 @@ function keptKey(queue: string, sequence: number): Buffer {
   key[length] = 0;
   writeUInt64(key, sequence, length + 1);
   return key;
+}
+
+function documentKey(kind: string, name: string): Buffer {
+  return Buffer.from(`${kind}\0${name}`);
 }
 
 /** lmdb tells why a commit failed by a promise that hangs on the error. */

@@ -77,6 +77,14 @@ export class MemoryStore implements Store {
     this.#kept--;
   }
 
+  setDocument(): void {
+    // Whoever sets a document keeps it as well; without a disk, that is all.
+  }
+
+  documents(): [] {
+    return [];
+  }
+
   commit(): undefined {
     return undefined;
   }

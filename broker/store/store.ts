@@ -21,7 +21,23 @@ export interface KeptMessage {
   readonly acceptedWallMs: number;
   /** When it expires, ms since 1970; 0 for never. */
   readonly expiresWallMs: number;
+  /** 0 to 9; what is more urgent goes first. */
+  readonly priority: number;
+  /** When it may be delivered at the earliest, ms since 1970; 0 for at once. */
+  readonly notBeforeWallMs: number;
+  /** How often it was delivered. */
+  readonly attempts: number;
+  /** Why earlier attempts failed, oldest first. */
+  readonly failures: readonly Failure[];
   readonly content: readonly Buffer[];
+}
+
+/** One attempt at a request that failed. */
+export interface Failure {
+  readonly timeMs: number;
+  /** The address of the worker that had it. */
+  readonly worker: string;
+  readonly reason: string;
 }
 
 /** A stream that the store already had when it was opened. */
@@ -65,11 +81,17 @@ export interface Store {
   /** Octets that a stream's log holds. */
   streamBytes(stream: string): number;
 
-  /** Keeps a message of a queue until it is released. */
+  /** Keeps a message of a queue until it is released; what is kept under its sequence is replaced. */
   keep(queue: string, message: KeptMessage): void;
 
   /** Gives up a kept message: it was taken, or has expired. */
   release(queue: string, sequence: number): void;
+
+  /** Keeps a small value under a name, or forgets it where the value is undefined. */
+  setDocument(kind: string, name: string, value: Buffer | undefined): void;
+
+  /** All values of a kind, by name. */
+  documents(kind: string): Iterable<readonly [name: string, value: Buffer]>;
 
   /**
    * Makes all changes so far durable together.
