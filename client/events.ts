@@ -21,7 +21,7 @@ export interface Confirmation {
 
 /** What listeners of each event are called with. */
 export interface ClientEvents {
-  /** A session is open again, its declarations are with the broker. */
+  /** A session is open again; what was declared goes out before anything sent from now on. */
   connected: [];
   /** The session was lost; the error says why. */
   disconnected: [error: MlmError];

@@ -44,6 +44,8 @@ interface Watcher {
 
 export class ScriptedBroker {
   readonly received: Received[] = [];
+  /** Where it listens, or did. */
+  readonly endpoint: string;
   /** Set it to leave the usual path. */
   script: Script = () => undefined;
   readonly #router: Router;
@@ -53,6 +55,7 @@ export class ScriptedBroker {
 
   private constructor(router: Router) {
     this.#router = router;
+    this.endpoint = router.lastEndpoint ?? '';
   }
 
   /** Listens on `endpoint`; without one on a free port of the loopback interface. */
@@ -62,10 +65,6 @@ export class ScriptedBroker {
     const broker = new ScriptedBroker(router);
     void broker.#serve();
     return broker;
-  }
-
-  get endpoint(): string {
-    return this.#router.lastEndpoint ?? '';
   }
 
   /** The commands received so far, by name and in order. */
@@ -98,9 +97,15 @@ export class ScriptedBroker {
     await this.#queue;
   }
 
-  /** Closes the socket, as a broker that is killed does. */
-  stop(): void {
-    if (!this.#router.closed) this.#router.close();
+  /**
+   * Closes the socket, as a broker that is killed does.
+   *
+   * @param lingerMs how long what was sent may still leave, ms
+   */
+  stop(lingerMs = 0): void {
+    if (this.#router.closed) return;
+    this.#router.linger = lingerMs;
+    this.#router.close();
   }
 
   async #serve(): Promise<void> {
