@@ -68,7 +68,7 @@ class DealerTransport implements Transport {
       const message = `"${endpoint}" is not an endpoint (tcp://HOST:PORT or ipc://PATH): ${textOf(cause)}`;
       throw new MlmError('INVALID_ARGUMENT', message, { cause });
     }
-    this.#socket.events.on('disconnect', () => this.#drain());
+    void this.#observe();
     void this.#receive();
   }
 
@@ -111,6 +111,21 @@ class DealerTransport implements Transport {
   /** Asked anew after each pause. */
   #isOver(): boolean {
     return this.#over;
+  }
+
+  /** Waits for the connection to go. */
+  async #observe(): Promise<void> {
+    const { events } = this.#socket;
+    try {
+      for (;;) {
+        const { type } = await events.receive();
+        if (type === 'disconnect') break;
+      }
+    } catch {
+      // The socket was closed, and its observer with it.
+      return;
+    }
+    this.#drain();
   }
 
   #resumed(): Promise<void> {
