@@ -97,7 +97,7 @@ export class Flusher implements Flushable {
   async #sendMessages(session: Session): Promise<void> {
     const { outbox, routingId } = session;
     for (let sent = 0; sent < QUANTUM; sent++) {
-      const outgoing = outbox.head();
+      const outgoing = outbox.take();
       if (outgoing === undefined) return;
       const { head, content, message } = outgoing;
       const [only] = content;
@@ -108,15 +108,15 @@ export class Flusher implements Flushable {
       try {
         await this.#transport.send(frames);
       } catch (error) {
+        // The session may have ended meanwhile, and its outbox with it.
+        if (!session.ended) outbox.restore(outgoing);
+        else message?.keeper.takeBack(message);
         this.#onFailure(session, this.#transport.failureOf(error));
         return;
       }
       this.#noteSent(session);
-      // A session that ended meanwhile took its outbox with it: the message
-      // counts as taken back, not as taken.
-      if (session.ended) return;
-      outbox.sent();
       message?.keeper.taken(message, session);
+      if (session.ended) return;
     }
   }
 
@@ -141,10 +141,9 @@ export class Flusher implements Flushable {
   #fillBatch({ outbox }: Session): Buffer[] | undefined {
     const batch = this.#batch;
     while (batch.bytes < BATCH_BYTES && batch.count < BATCH_COMMANDS) {
-      const command = outbox.head()?.command;
+      const command = outbox.take()?.command;
       if (command === undefined) break;
       batch.add(command);
-      outbox.sent();
     }
     return batch.take();
   }

@@ -66,8 +66,8 @@ export class Outbox {
     service: { items: new Deque(), bytes: 0 },
   };
   #turn = 0;
-  /** Whether `head` showed a reply; more may be queued before `sent` is called. */
-  #headIsReply = false;
+  /** Whether what `take` gave last was a reply. */
+  #tookReply = false;
   #length = 0;
 
   constructor(limits: OutboxLimits) {
@@ -107,38 +107,40 @@ export class Outbox {
     return true;
   }
 
-  /** What to send next; the same until `sent` is called. */
-  head(): Outgoing | undefined {
-    const reply = this.#replies.peek();
-    this.#headIsReply = reply !== undefined;
-    if (reply !== undefined) return reply;
+  /** Takes out what is to be sent next. Until the next call, `restore` puts it back. */
+  take(): Outgoing | undefined {
+    const reply = this.#replies.shift();
+    this.#tookReply = reply !== undefined;
     if (this.#length === 0) return undefined;
-    while (this.#queueAt(this.#turn).items.length === 0)
-      this.#turn = (this.#turn + 1) % TRAFFIC.length;
-    return this.#queueAt(this.#turn).items.peek();
+    this.#length--;
+    if (reply !== undefined) return reply;
+    do this.#turn = (this.#turn + 1) % TRAFFIC.length;
+    while (this.#queueAt(this.#turn).items.length === 0);
+    const queue = this.#queueAt(this.#turn);
+    const outgoing = queue.items.shift();
+    queue.bytes -= outgoing?.bytes ?? 0;
+    return outgoing;
   }
 
-  /** The socket took what `head` returned. */
-  sent(): void {
-    this.#length--;
-    if (this.#headIsReply) {
-      this.#replies.shift();
+  /** Puts back what `take` gave last: the socket did not take it. */
+  restore(outgoing: Outgoing): void {
+    this.#length++;
+    if (this.#tookReply) {
+      this.#replies.unshift(outgoing);
       return;
     }
     const queue = this.#queueAt(this.#turn);
-    queue.bytes -= queue.items.shift()?.bytes ?? 0;
-    this.#turn = (this.#turn + 1) % TRAFFIC.length;
+    queue.items.unshift(outgoing);
+    queue.bytes += outgoing.bytes;
+    this.#turn = (this.#turn + TRAFFIC.length - 1) % TRAFFIC.length;
   }
 
-  /** Drops the queued stream deliveries for which `drop` holds. */
-  dropStream(drop: (outgoing: Outgoing) => boolean): void {
-    const queue = this.#queues.stream;
-    queue.items.filter((item) => {
-      if (!drop(item)) return true;
-      queue.bytes -= item.bytes;
-      this.#length--;
-      return false;
-    });
+  /** Takes out the replies, in order, of a session that gets nothing else any more. */
+  takeReplies(): Outgoing[] {
+    const replies = [...this.#replies];
+    this.#replies.clear();
+    this.#length -= replies.length;
+    return replies;
   }
 
   /** Empties the outbox. @returns the kept messages that were in it, newest first */

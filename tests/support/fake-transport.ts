@@ -13,6 +13,11 @@ class SendError extends Error {
   }
 }
 
+/** Long enough for whatever else is ready to run to do so. */
+async function aMoment(): Promise<void> {
+  for (let turn = 0; turn < 4; turn++) await Promise.resolve();
+}
+
 /** One client at the other end of the fake network. It speaks MLM/1. */
 export class FakePeer {
   readonly routingId: Buffer;
@@ -60,8 +65,8 @@ export class FakePeer {
 
 export class FakeTransport implements Transport {
   readonly endpoints: string[] = [];
-  /** Messages sent, whoever got them. */
-  sent = 0;
+  /** How often the broker tried to send, with or without success. */
+  attempts = 0;
   /** Called within `send`, before the peer has the message. */
   onSend: ((frames: Buffer[]) => void) | undefined;
   closed = false;
@@ -109,6 +114,7 @@ export class FakeTransport implements Transport {
 
   async send(frames: Buffer[]): Promise<void> {
     if (this.#sending) throw new Error('EBUSY: one send at a time');
+    this.attempts++;
     this.onSend?.(frames);
     const [routingId, ...message] = frames;
     const peer = this.#peers.get(routingId!.toString('hex'));
@@ -117,12 +123,11 @@ export class FakeTransport implements Transport {
     // The outcome is decided at once, but known to the caller a moment later.
     if (peer?.isFull === false && failure === undefined) {
       peer.put(message);
-      this.sent++;
-      await Promise.resolve();
+      await aMoment();
       this.#sending = false;
       return;
     }
-    await Promise.resolve();
+    await aMoment();
     this.#sending = false;
     throw new SendError(failure ?? 'full');
   }
@@ -130,10 +135,6 @@ export class FakeTransport implements Transport {
   failureOf(error: unknown): SendFailure {
     if (error instanceof SendError) return error.failure;
     throw error;
-  }
-
-  unbind(): Promise<void> {
-    return Promise.resolve();
   }
 
   close(): void {

@@ -1,9 +1,10 @@
-import { Outbox, TRAFFIC, type Outgoing, type Traffic } from '../../../broker/outbox.js';
+import type { Message } from '../../../broker/message.js';
+import { Outbox, TRAFFIC, v1Outgoing, type Outgoing, type Traffic } from '../../../broker/outbox.js';
 
 const limits = { messagesMax: 4, bytesMax: 1000 };
 
 function outgoing(name: string, bytes = 10): Outgoing {
-  return { head: Buffer.from(name), content: [], command: undefined, bytes, message: undefined };
+  return { ...v1Outgoing(Buffer.from(name), []), bytes };
 }
 
 function fill(outbox: Outbox, traffic: Traffic, count: number): void {
@@ -13,10 +14,9 @@ function fill(outbox: Outbox, traffic: Traffic, count: number): void {
 function take(outbox: Outbox, count = Infinity): string[] {
   const taken: string[] = [];
   while (taken.length < count) {
-    const next = outbox.head();
+    const next = outbox.take();
     if (next === undefined) return taken;
     taken.push(next.head.toString());
-    outbox.sent();
   }
   return taken;
 }
@@ -58,21 +58,93 @@ it('sends replies before anything else', () => {
   expect(take(outbox)).toEqual(['PONG', 'OK', 'mailbox1', 'mailbox2', 'mailbox3']);
 });
 
-it.each(TRAFFIC)('a reply queued while %s is being sent is not taken for it', (traffic) => {
+it.each(TRAFFIC)('%s that the socket did not take comes next, after new replies', (traffic) => {
   const outbox = new Outbox(limits);
   fill(outbox, traffic, 2);
-  expect(outbox.head()?.head.toString()).toBe(`${traffic}0`);
+  const untaken = outbox.take()!;
+  expect(outbox.length).toBe(1);
   outbox.reply(outgoing('PONG'));
-  outbox.sent();
-  expect(outbox.length).toBe(2);
-  expect(take(outbox)).toEqual(['PONG', `${traffic}1`]);
+  outbox.restore(untaken);
+  expect(outbox.length).toBe(3);
+  expect(take(outbox)).toEqual(['PONG', `${traffic}0`, `${traffic}1`]);
 });
 
-it('a delivery queued while a reply is being sent is not taken for it', () => {
+it('a reply that the socket did not take comes before the others', () => {
   const outbox = new Outbox(limits);
   outbox.reply(outgoing('OK'));
-  expect(outbox.head()?.head.toString()).toBe('OK');
+  outbox.reply(outgoing('PONG'));
+  const untaken = outbox.take()!;
   outbox.push('mailbox', outgoing('mail'));
-  outbox.sent();
-  expect(take(outbox)).toEqual(['mail']);
+  outbox.restore(untaken);
+  expect(take(outbox)).toEqual(['OK', 'PONG', 'mail']);
+});
+
+it('counts what came back', () => {
+  const outbox = new Outbox(limits);
+  fill(outbox, 'service', 4);
+  outbox.restore(outbox.take()!);
+  expect(outbox.hasRoom('service')).toBe(false);
+  take(outbox, 1);
+  expect(outbox.hasRoom('service')).toBe(true);
+});
+
+it('gives up its replies alone', () => {
+  const outbox = new Outbox(limits);
+  outbox.reply(outgoing('OK'));
+  fill(outbox, 'mailbox', 2);
+  outbox.reply(outgoing('PONG'));
+  expect(outbox.takeReplies().map(({ head }) => head.toString())).toEqual(['OK', 'PONG']);
+  expect(outbox.takeReplies()).toEqual([]);
+  expect(outbox.length).toBe(2);
+  expect(take(outbox)).toEqual(['mailbox0', 'mailbox1']);
+});
+
+it('has room for each kind apart, up to its number of messages', () => {
+  const outbox = new Outbox(limits);
+  fill(outbox, 'mailbox', 3);
+  expect(outbox.hasRoom('mailbox')).toBe(true);
+  fill(outbox, 'mailbox', 1);
+  expect(TRAFFIC.map((traffic) => outbox.hasRoom(traffic))).toEqual([true, false, true]);
+  take(outbox, 1);
+  expect(outbox.hasRoom('mailbox')).toBe(true);
+});
+
+it('takes one message more than its octets, so that a large one passes at all', () => {
+  const outbox = new Outbox(limits);
+  outbox.push('mailbox', outgoing('large', 100_000));
+  expect(outbox.hasRoom('mailbox')).toBe(false);
+  take(outbox);
+  expect(outbox.hasRoom('mailbox')).toBe(true);
+});
+
+it('is low when every kind is at most half full, in messages and in octets', () => {
+  const outbox = new Outbox(limits);
+  fill(outbox, 'stream', 3);
+  expect(outbox.isLow()).toBe(false);
+  take(outbox, 1);
+  expect(outbox.isLow()).toBe(true);
+  outbox.push('service', outgoing('large', 501));
+  expect(outbox.isLow()).toBe(false);
+  take(outbox);
+  expect(outbox.isLow()).toBe(true);
+});
+
+it('takes no more replies than a client may leave unread', () => {
+  const outbox = new Outbox(limits);
+  let taken = 0;
+  while (taken < 5000 && outbox.reply(outgoing('PONG'))) taken++;
+  expect([taken, outbox.length]).toEqual([1000, 1000]);
+  take(outbox, 1);
+  expect(outbox.reply(outgoing('PONG'))).toBe(true);
+});
+
+it('gives its kept messages back, the newest of each kind first', () => {
+  const outbox = new Outbox(limits);
+  const messages = [1, 2, 3].map((sequence) => ({ sequence }) as unknown as Message);
+  for (const message of messages) outbox.push('mailbox', { ...outgoing('mail'), message });
+  fill(outbox, 'stream', 2);
+  outbox.reply(outgoing('OK'));
+  expect(outbox.clear()).toEqual([...messages].reverse());
+  expect([outbox.length, outbox.take(), outbox.isLow()]).toEqual([0, undefined, true]);
+  expect(outbox.clear()).toEqual([]);
 });
