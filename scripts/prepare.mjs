@@ -2,8 +2,18 @@
 // is newer than what is installed, and builds when a source is newer than the
 // last build. It does nothing, quickly, when everything is fresh.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -28,6 +38,7 @@ if (newestSource() > modified('dist/.built')) {
   ]);
   writeFileSync(stamp, '');
 }
+linkCommands();
 
 function run(what, command, args) {
   console.error(`malamute-ts: ${what} …`);
@@ -52,4 +63,32 @@ function newestSource() {
     }
   }
   return newest;
+}
+
+/**
+ * npm links the commands of what a package depends on, but not its own; only
+ * recent versions of npx find those without a link.
+ */
+function linkCommands() {
+  if (process.platform === 'win32') return;
+  const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const folder = join(root, 'node_modules', '.bin');
+  for (const [name, file] of Object.entries(bin)) {
+    const built = join(root, file);
+    if (!existsSync(built)) continue;
+    if ((statSync(built).mode & 0o111) === 0) chmodSync(built, 0o755);
+    const link = join(folder, name);
+    const target = relative(folder, built);
+    if (linkTarget(link) === target) continue;
+    rmSync(link, { force: true });
+    symlinkSync(target, link);
+  }
+}
+
+function linkTarget(link) {
+  try {
+    return readlinkSync(link);
+  } catch {
+    return undefined;
+  }
 }

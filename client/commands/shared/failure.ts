@@ -1,0 +1,58 @@
+// What went wrong, in one line that says what to do, and with which status a
+// command ends. Errors that are not the user's or the broker's are ours, and
+// are left alone.
+import { MlmError } from '../../index.js';
+import { safeText } from './safe-text.js';
+
+/** How a command can end. */
+export const EXIT = {
+  ok: 0,
+  /** It could not do what it was asked to. */
+  failed: 1,
+  /** It was asked wrongly. */
+  usage: 2,
+  /** Ended by Ctrl-C before it was done. */
+  interrupted: 130,
+} as const;
+
+/** A failure in words for the user. */
+export class CommandError extends Error {
+  override readonly name = 'CommandError';
+  /** The status to exit with. */
+  readonly status: number;
+
+  constructor(message: string, status: number = EXIT.failed, cause?: unknown) {
+    super(message, { cause });
+    this.status = status;
+  }
+}
+
+/** How the command was called wrongly. */
+export function usageError(message: string): CommandError {
+  return new CommandError(message, EXIT.usage);
+}
+
+export interface Failure {
+  /** One line, harmless; undefined where there is nothing to say. */
+  readonly line: string | undefined;
+  readonly status: number;
+}
+
+/** What to say about an error, and the status to exit with; undefined for a bug of ours. */
+export function failureOf(error: unknown): Failure | undefined {
+  if (error instanceof CommandError) return { line: oneLine(error.message), status: error.status };
+  if (!(error instanceof MlmError)) return undefined;
+  switch (error.code) {
+    case 'ABORTED':
+      return { line: undefined, status: EXIT.interrupted };
+    case 'INVALID_ARGUMENT':
+      return { line: oneLine(error.message), status: EXIT.usage };
+    default:
+      return { line: oneLine(error.message), status: EXIT.failed };
+  }
+}
+
+/** A text from anywhere as one harmless line. */
+export function oneLine(text: string): string {
+  return safeText(text.replace(/\s*\n\s*/g, ' '));
+}

@@ -1,0 +1,65 @@
+// Asks a broker about itself: the reserved service `$broker`, which this
+// project's broker has and the C original has not. How answers are shown is not
+// its business.
+import { MlmError, type MlmClient, type Reply } from '../../index.js';
+import { CommandError } from './failure.js';
+
+const SERVICE = '$broker';
+const TIMEOUT_MS = 3000;
+
+/** A row of a table, or the counters of `stats`. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** The tables that a broker has. */
+export const TABLES = ['clients', 'streams', 'services', 'mailboxes'] as const;
+export type TableName = (typeof TABLES)[number];
+
+/** Asks for a table. @throws {CommandError} where the broker has none; {MlmError} */
+export async function askTable(
+  client: MlmClient,
+  table: TableName,
+  signal: AbortSignal,
+): Promise<Fields[]> {
+  const answer = await ask(client, table, signal);
+  if (!Array.isArray(answer) || !answer.every(isFields)) throw strange(client);
+  return answer;
+}
+
+/** Asks for the counters. @throws {CommandError} where the broker has none; {MlmError} */
+export async function askStats(client: MlmClient, signal: AbortSignal): Promise<Fields> {
+  const answer = await ask(client, 'stats', signal);
+  if (!isFields(answer)) throw strange(client);
+  return answer;
+}
+
+async function ask(client: MlmClient, subject: string, signal: AbortSignal): Promise<unknown> {
+  let reply: Reply;
+  try {
+    reply = await client.request(SERVICE, subject, undefined, { timeoutMs: TIMEOUT_MS, signal });
+  } catch (error) {
+    if (!(error instanceof MlmError) || (error.code !== 'TIMEOUT' && error.code !== 'EXPIRED')) {
+      throw error;
+    }
+    const what = `the broker at ${client.endpoint} does not tell about itself`;
+    throw new CommandError(
+      `${what}: it has no service "${SERVICE}", as the C broker`,
+      undefined,
+      error,
+    );
+  }
+  const answer = reply.value();
+  if (isFields(answer) && typeof answer['error'] === 'string') {
+    throw new CommandError(`the broker at ${client.endpoint} answers: ${answer['error']}`);
+  }
+  return answer;
+}
+
+function strange({ endpoint }: MlmClient): CommandError {
+  return new CommandError(
+    `the broker at ${endpoint} answers what this command does not understand`,
+  );
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
