@@ -40,8 +40,9 @@ const resize = defineWorker({
 async function thumbnail(picture: Buffer, sidePx: number) {
   try {
     const image = sharp(picture, { limitInputPixels: 100_000_000 });
-    const { format } = await image.metadata();
+    const { format, isPalette } = await image.metadata();
     if (!FORMATS.has(format)) throw new Error(`${format} is not a format for thumbnails`);
+    if (isPalette) image.png({ palette: true });
     return await image
       .autoOrient()
       .resize({ width: sidePx, height: sidePx, fit: 'inside', withoutEnlargement: true })

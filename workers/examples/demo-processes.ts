@@ -1,0 +1,105 @@
+// The processes of the demonstration: started together, watched while it runs,
+// and none left when it ends, however it ends. What they do is not known here.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+
+/** How long a process may take to end after SIGTERM, ms; longer than a worker may drain. */
+const STOP_MS = 10_000;
+
+export interface StartOptions {
+  /** Added to what all of them get. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Whether it ends by itself when its work is done; otherwise its end is a failure. */
+  readonly ends?: boolean;
+  /** Whether what it prints is not shown; its complaints always are. */
+  readonly quiet?: boolean;
+}
+
+/** One process. */
+export interface Part {
+  readonly name: string;
+  readonly pid: number | undefined;
+  /** Resolves when it has ended and all its lines were shown. */
+  readonly ended: Promise<void>;
+}
+
+interface Entry extends Part {
+  readonly child: ChildProcess;
+}
+
+export class Processes {
+  /** Rejects when a process ends that should not, or with a failure; never resolves. */
+  readonly failed: Promise<never>;
+  readonly #print: (name: string, line: string) => void;
+  readonly #entries: Entry[] = [];
+  #fail: (error: Error) => void = () => undefined;
+  #stopping = false;
+
+  /** @param print shows a line of a process */
+  constructor(print: (name: string, line: string) => void) {
+    this.#print = print;
+    this.failed = new Promise((_, reject) => {
+      this.#fail = reject;
+    });
+    // Whoever does not wait for it does not want to know.
+    this.failed.catch(() => undefined);
+    // The last resort, where this process ends without `stop`.
+    process.on('exit', () => this.kill());
+  }
+
+  /** Runs a script of this project. Variables of the user's own broker do not reach it. */
+  start(name: string, script: string, args: readonly string[], options: StartOptions = {}): Part {
+    const { env = {}, ends = false, quiet = false } = options;
+    const child = spawn(process.execPath, [script, ...args], {
+      env: { ...environment(), ...env },
+      stdio: ['ignore', quiet ? 'ignore' : 'pipe', 'pipe'],
+    });
+    for (const output of [child.stdout, child.stderr]) this.#show(name, output);
+    const ended = new Promise<void>((resolve) => {
+      child.once('error', (error) => {
+        this.#fail(new Error(`${name} cannot be started: ${error.message}`));
+        resolve();
+      });
+      child.once('close', (code, signal) => {
+        if (!this.#stopping && !(ends && code === 0)) this.#fail(endOf(name, code, signal));
+        resolve();
+      });
+    });
+    const entry = { name, pid: child.pid, ended, child };
+    this.#entries.push(entry);
+    return entry;
+  }
+
+  /** Ends them all, the last one first. @returns resolves when none is left */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    for (const { child, ended } of this.#entries.toReversed()) {
+      child.kill('SIGTERM');
+      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+      await ended;
+      clearTimeout(timer);
+    }
+  }
+
+  /** Ends them all at once. */
+  kill(): void {
+    this.#stopping = true;
+    for (const { child } of this.#entries) child.kill('SIGKILL');
+  }
+
+  #show(name: string, output: Readable | null): void {
+    if (output === null) return;
+    createInterface({ input: output }).on('line', (line) => this.#print(name, line));
+  }
+}
+
+function endOf(name: string, code: number | null, signal: NodeJS.Signals | null): Error {
+  const how = signal === null ? `with status ${String(code)}` : `by ${signal}`;
+  return new Error(`${name} has ended ${how}`);
+}
+
+function environment(): NodeJS.ProcessEnv {
+  const entries = Object.entries(process.env).filter(([name]) => !name.startsWith('MLM_'));
+  return Object.fromEntries(entries);
+}
