@@ -5,13 +5,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startBroker } from '../../broker/index.js';
 import { useProcesses } from '../support/processes.js';
-import { transcripts } from '../support/vectors.js';
 import { startBrokerProcess } from './broker-process.js';
 import { cEnvironment, startCBroker } from './c-broker.js';
 import { LinePeer } from './line-peer.js';
+import { cTranscripts } from './own-transcripts.js';
 import { SCENARIOS, TRACKER_SCENARIOS } from './patterns.js';
 import type { Peer } from './peer.js';
 import { replay } from './replay.js';
+import { SdkPeer } from './sdk-peer.js';
 import { declareAll, expectAllBack, type Survivors } from './restart.js';
 
 const prefix = fromScript('MALAMUTE_C_PREFIX');
@@ -28,35 +29,50 @@ function fromScript(name: string): string {
 const cleanups: (() => Promise<void>)[] = [];
 
 afterEach(async () => {
-  for (const cleanup of cleanups.splice(0)) await cleanup();
+  // Clients before their broker: last in, first out.
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
 });
 
 async function c(): Promise<LinePeer> {
   return new LinePeer(await processes.start(cClient, [], { env: cEnvironment(prefix) }));
 }
 
-const BROKERS = {
-  'our broker': async (): Promise<string> => {
-    const broker = await startBroker({ bind: ['tcp://127.0.0.1:*'] });
-    cleanups.push(async () => broker.stop());
-    return broker.endpoints[0]!;
+async function ourBroker(): Promise<string> {
+  const broker = await startBroker({ bind: ['tcp://127.0.0.1:*'] });
+  cleanups.push(async () => broker.stop());
+  return broker.endpoints[0]!;
+}
+
+async function cBroker(): Promise<string> {
+  return (await startCBroker(processes, prefix)).endpoint;
+}
+
+const PEERS = {
+  'C client': c,
+  SDK: (): Promise<Peer> => {
+    const peer = new SdkPeer();
+    cleanups.push(async () => peer.close());
+    return Promise.resolve(peer);
   },
-  'the C broker': async (): Promise<string> => (await startCBroker(processes, prefix)).endpoint,
 };
 
-const PEERS: Record<string, () => Promise<Peer>> = { c };
-
-const STAGES = [
-  { broker: 'our broker', one: 'c', other: 'c', scenarios: { ...SCENARIOS, ...TRACKER_SCENARIOS } },
-  { broker: 'the C broker', one: 'c', other: 'c', scenarios: SCENARIOS },
+const PAIRS = [
+  ['C client', 'C client'],
+  ['C client', 'SDK'],
+  ['SDK', 'C client'],
+  ['SDK', 'SDK'],
 ] as const;
 
-describe.each(STAGES)('$one with $other through $broker', ({ broker, one, other, scenarios }) => {
-  it.each(Object.entries(scenarios))('%s', async (_, scenario) => {
-    await scenario({
-      endpoint: await BROKERS[broker](),
-      one: await PEERS[one]!(),
-      other: await PEERS[other]!(),
+const STAGES = Object.entries({
+  'our broker': { start: ourBroker, scenarios: { ...SCENARIOS, ...TRACKER_SCENARIOS } },
+  'the C broker': { start: cBroker, scenarios: SCENARIOS },
+});
+
+describe.each(STAGES)('through %s', (_, { start, scenarios }) => {
+  describe.each(PAIRS)('%s to %s', (one, other) => {
+    it.each(Object.entries(scenarios))('%s', async (__, scenario) => {
+      const endpoint = await start();
+      await scenario({ endpoint, one: await PEERS[one](), other: await PEERS[other]() });
     });
   });
 });
@@ -67,28 +83,29 @@ describe('the C client outlives our broker', () => {
   }
 
   it('killed and back at once', async () => {
-    const { endpoint, child } = await startBrokerProcess(processes);
+    const data = processes.folder();
+    const { endpoint, child } = await startBrokerProcess(processes, data);
     const clients = await survivors();
     await declareAll(endpoint, clients);
     await child.stop('SIGKILL');
-    await startBrokerProcess(processes, endpoint);
+    await startBrokerProcess(processes, data, endpoint);
     await expectAllBack(endpoint, clients, await c());
   });
 
   it('away for so long that the client gives it up', async () => {
-    const { endpoint, child } = await startBrokerProcess(processes);
+    const data = processes.folder();
+    const { endpoint, child } = await startBrokerProcess(processes, data);
     const clients = await survivors();
     await declareAll(endpoint, clients);
     await child.stop();
     while ((await clients.writer.command('connected'))[0] === 'yes') await sleep(200);
-    await startBrokerProcess(processes, endpoint);
+    await startBrokerProcess(processes, data, endpoint);
     await expectAllBack(endpoint, clients, await c());
   });
 });
 
-describe('the C broker does what was recorded', () => {
-  const followed = transcripts.filter(({ follow }) => follow);
-  it.each(followed.map(({ name, steps }) => [name, steps] as const))('%s', async (_, steps) => {
+describe('the C broker plays the transcripts', () => {
+  it.each(cTranscripts.map(({ name, steps }) => [name, steps] as const))('%s', async (_, steps) => {
     const { endpoint } = await startCBroker(processes, prefix);
     await replay(endpoint, steps);
   });

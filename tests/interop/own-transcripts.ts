@@ -1,5 +1,6 @@
-// Which steps this project's broker must follow for each recorded scenario:
-// the C broker's, or its own where it differs on purpose. Data only.
+// Which steps this project's broker must follow: for each recorded scenario
+// the C broker's, or its own where it differs on purpose; and further
+// scenarios that nobody recorded. Data only.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { transcripts } from '../support/vectors.js';
@@ -10,15 +11,27 @@ export interface OwnTranscript {
   name: string;
   shows: string;
   steps: readonly Step[];
+  /** Not recorded, but the C broker does the same: played against it where there is one. */
+  as_c?: true;
 }
 
 const file = join(process.cwd(), 'tests', 'fixtures', 'transcripts-ours.json');
-const differing = JSON.parse(readFileSync(file, 'utf8')) as OwnTranscript[];
+const own = JSON.parse(readFileSync(file, 'utf8')) as OwnTranscript[];
 
-/** All scenarios; those that differ on purpose come from `transcripts-ours.json`. */
-export const ownTranscripts: readonly OwnTranscript[] = transcripts.map((recorded) => {
-  const own = differing.find((transcript) => transcript.name === recorded.name);
-  if (own) return own;
-  if (recorded.follow) return recorded;
-  throw new Error(`${recorded.name} differs on purpose: transcripts-ours.json must say how`);
-});
+function ours(name: string): OwnTranscript {
+  const transcript = own.find((candidate) => candidate.name === name);
+  if (transcript) return transcript;
+  throw new Error(`${name} differs on purpose: transcripts-ours.json must say how`);
+}
+
+/** All scenarios that our broker must play. */
+export const ownTranscripts: readonly OwnTranscript[] = [
+  ...transcripts.map((recorded) => (recorded.follow ? recorded : ours(recorded.name))),
+  ...own.filter(({ name }) => !transcripts.some((recorded) => recorded.name === name)),
+];
+
+/** All scenarios that the C broker plays too. */
+export const cTranscripts: readonly OwnTranscript[] = [
+  ...transcripts.filter(({ follow }) => follow),
+  ...own.filter(({ as_c: asC }) => asC),
+];

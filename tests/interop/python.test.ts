@@ -1,38 +1,88 @@
 // All three patterns through our broker, with the Python peer on one side and
 // our SDK on the other; and what only a peer that can CONFIRM may see.
 import { startBroker, type Broker } from '../../broker/index.js';
+import { connect, type MlmClient } from '../../client/index.js';
 import { useProcesses } from '../support/processes.js';
 import { LinePeer } from './line-peer.js';
-import { requirePython, startPython } from './python.js';
 import { SCENARIOS, TRACKER_SCENARIOS } from './patterns.js';
+import { requirePython, startPython } from './python.js';
+import { SdkPeer } from './sdk-peer.js';
 
+const scenarios = Object.entries({ ...SCENARIOS, ...TRACKER_SCENARIOS });
 const processes = useProcesses();
 let broker: Broker;
 let endpoint: string;
+let sdk: SdkPeer;
 
 beforeAll(requirePython);
 
 beforeEach(async () => {
   broker = await startBroker({ bind: ['tcp://127.0.0.1:*'] });
   endpoint = broker.endpoints[0]!;
+  sdk = new SdkPeer();
 });
 
 afterEach(async () => {
+  await sdk.close();
   await broker.stop();
 });
 
 async function python(): Promise<LinePeer> {
   return new LinePeer(await startPython(processes.start));
 }
-it.each(Object.keys({ ...SCENARIOS, ...TRACKER_SCENARIOS }))('%s', async (n) => {
-  await { ...SCENARIOS, ...TRACKER_SCENARIOS }[n]!({
-    endpoint,
-    one: await python(),
-    other: await python(),
+
+describe('Python to SDK', () => {
+  it.each(scenarios)('%s', async (_, scenario) => {
+    await scenario({ endpoint, one: await python(), other: sdk });
   });
 });
 
-describe('confirmations', () => {
+describe('SDK to Python', () => {
+  it.each(scenarios)('%s', async (_, scenario) => {
+    await scenario({ endpoint, one: sdk, other: await python() });
+  });
+});
+
+describe('confirmations between SDK and Python', () => {
+  let client: MlmClient;
+
+  beforeEach(async () => {
+    client = await connect(endpoint, { address: 'sdk' });
+  });
+
+  afterEach(async () => {
+    await client.close();
+  });
+
+  it('what the SDK sends, Python confirms or refuses', async () => {
+    const receiver = await python();
+    await receiver.open(endpoint, 'python');
+    const sent = client.sendTo('python', 'good', 'x', { confirm: true, tracker: 'T-1' });
+    expect((await receiver.nextMail()).subject).toBe('good');
+    await receiver.command('confirm', 'T-1', '200', '');
+    await sent;
+    const refused = client.sendTo('python', 'bad', 'x', { confirm: true, tracker: 'T-2' });
+    expect((await receiver.nextMail()).subject).toBe('bad');
+    await receiver.command('confirm', 'T-2', '300', 'not for me');
+    await expect(refused).rejects.toMatchObject({ code: 'REFUSED' });
+  });
+
+  it('what Python sends, the SDK confirms', async () => {
+    const sender = await python();
+    await sender.open(endpoint, 'python');
+    await sender.command('mail', 'sdk', 'tracked', 'T-3', '0');
+    for await (const mail of client.mailbox()) {
+      await mail.confirm();
+      break;
+    }
+    expect(await sender.confirmations.next('confirmation')).toEqual({
+      tracker: 'T-3',
+      statusCode: 200,
+    });
+  });
+});
+
+describe('Python to Python', () => {
   it('a CONFIRM reaches the sender of a tracked message', async () => {
     const [sender, receiver] = [await python(), await python()];
     await sender.open(endpoint, 'sender');
