@@ -190,7 +190,7 @@ export class Broker {
     await this.#commits.settled();
     const deadlineMs = this.#clock.nowMs() + this.#options['drain-timeout'];
     while (this.#waiting() > 0 && this.#clock.nowMs() < deadlineMs) {
-      await this.#flusher.flush();
+      await this.#flusher.flushForAWhile();
       await new Promise<void>((resolve) => this.#clock.after(5, resolve));
     }
     const left = this.#waiting();
@@ -228,7 +228,7 @@ export class Broker {
       this.#dispatcher.take(frames);
       if (++this.#burst >= BURST_MAX) {
         this.#tick();
-        await this.#flusher.flush();
+        await this.#flusher.flushForAWhile();
       } else this.#scheduleTick();
     }
   }

@@ -18,6 +18,8 @@ const YIELD_AFTER = 2048;
 const RETRY_MS_MIN = 1;
 const RETRY_MS_MAX = 64;
 const STRAYS_MAX = 1000;
+/** Turns of the event loop for which a burst of what came in waits for what goes out. */
+const TURNS_MAX = 8;
 
 export interface FlusherEvents {
   /** A session's peer is not there any more. */
@@ -36,6 +38,8 @@ export class Flusher implements Flushable {
   readonly #strays = new Deque<Buffer[]>();
   readonly #batch = new BatchWriter();
   #running: Promise<void> | undefined;
+  /** Those who wait for the end of a turn. */
+  readonly #waiting: (() => void)[] = [];
   #sinceYield = 0;
   #stopped = false;
 
@@ -72,6 +76,17 @@ export class Flusher implements Flushable {
     return this.#running;
   }
 
+  /**
+   * As `flush`, but resolves after a few turns of the event loop though there is more: a
+   * reader that takes as fast as it is given must not keep the broker from hearing others.
+   */
+  async flushForAWhile(): Promise<void> {
+    void this.flush();
+    for (let turn = 0; turn < TURNS_MAX && this.#running !== undefined; turn++) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
   stop(): void {
     this.#stopped = true;
   }
@@ -90,6 +105,7 @@ export class Flusher implements Flushable {
       }
     } finally {
       this.#running = undefined;
+      this.#letGo();
     }
   }
 
@@ -199,5 +215,11 @@ export class Flusher implements Flushable {
   async #yield(): Promise<void> {
     this.#sinceYield = 0;
     await new Promise<void>((resolve) => setImmediate(resolve));
+    this.#letGo();
+  }
+
+  /** Those who wait for this turn to end go on. */
+  #letGo(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 }

@@ -1,6 +1,7 @@
 // The network of a broker without sockets: peers that a test moves by hand. A
 // peer has a pipe of a given size, which fills when it does not read, and may
 // vanish; the transport answers the broker as the real one would.
+import { Deque } from '../../broker/deque.js';
 import type { SendFailure, Transport } from '../../broker/transport.js';
 import { decode, encode, type Command } from '../../protocol/index.js';
 
@@ -71,7 +72,7 @@ export class FakeTransport implements Transport {
   onSend: ((frames: Buffer[]) => void) | undefined;
   closed = false;
   readonly #peers = new Map<string, FakePeer>();
-  readonly #arrived: Buffer[][] = [];
+  readonly #arrived = new Deque<Buffer[]>();
   #receiver: { resolve: (frames: Buffer[]) => void; reject: (error: Error) => void } | undefined;
   #sending = false;
   #nextId = 1;
