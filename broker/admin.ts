@@ -9,7 +9,6 @@ import type { Services } from './services.js';
 import { v1Outgoing, type Outgoing } from './outbox.js';
 import type { Session } from './session.js';
 import type { Sessions } from './sessions.js';
-import type { Store } from './store/store.js';
 import type { Streams } from './streams.js';
 
 export const ADMIN_SERVICE = '$broker';
@@ -23,7 +22,6 @@ export interface AdminContext {
   readonly streams: Streams;
   readonly mailboxes: Mailboxes;
   readonly services: Services;
-  readonly store: Store;
   readonly startedAtMs: number;
 }
 
@@ -86,7 +84,7 @@ export class Admin {
     return rows(this.#context.streams, (stream) => ({
       stream: stream.name,
       lastSequence: stream.lastSequence,
-      bytes: this.#context.store.streamBytes(stream.name),
+      bytes: stream.bytes,
       writers: stream.writers,
       readers: stream.readers,
       behind: stream.behind,

@@ -2,8 +2,7 @@
 // outbox back to the socket, in one direction. It wires the parts and drives
 // them; what they do stands in them.
 import { Admin } from './admin.js';
-import { systemClock, type Clock } from './clock.js';
-import { Commits } from './commits.js';
+import { systemClock, type Clock, type Timer } from './clock.js';
 import { Confirmations } from './confirmations.js';
 import { newCounters } from './counters.js';
 import { Cursors } from './cursors.js';
@@ -19,11 +18,11 @@ import { queueOf } from './kept-queue.js';
 import { NativeCalls } from './native-calls.js';
 import { NativeDispatcher } from './native-dispatcher.js';
 import { limitsOf, type Limits, type OptionValues } from './options.js';
+import { Policies, type PolicyRules } from './policies.js';
 import { Services } from './services.js';
 import { Sessions } from './sessions.js';
 import type { Session } from './session.js';
-import { LmdbStore } from './store/lmdb.js';
-import { MemoryStore } from './store/memory.js';
+import { ephemeralStores, openStores, singleStore, Storage, type Stores } from './storage.js';
 import type { Store } from './store/store.js';
 import { Streams } from './streams.js';
 import { RouterTransport, type Transport } from './transport.js';
@@ -31,11 +30,17 @@ import { RouterTransport, type Transport } from './transport.js';
 /** Messages handled before what they caused is committed and sent. */
 const BURST_MAX = 128;
 const LINGER_MS = 1000;
+const TRIM_EVERY_MS = 10_000;
 
 export interface BrokerParts {
   readonly log?: Logger;
   readonly clock?: Clock;
+  /** A store of your own, for everything. */
   readonly store?: Store;
+  /** How long and how safely things are kept, by name; as in the config file. */
+  readonly rules?: PolicyRules;
+  /** Where the rules come from, for messages. */
+  readonly rulesSource?: string;
   readonly transport?: Transport;
 }
 
@@ -45,9 +50,8 @@ export class Broker {
   readonly #limits: Limits;
   readonly #log: Logger;
   readonly #clock: Clock;
-  readonly #store: Store;
   readonly #transport: Transport;
-  readonly #commits: Commits;
+  readonly #storage: Storage;
   readonly #expiry: Expiry<Message>;
   readonly #delays: Expiry<Delay>;
   readonly #flusher: Flusher;
@@ -58,19 +62,19 @@ export class Broker {
   #tickScheduled = false;
   #burst = 0;
   #stopping = false;
+  #trimTimer: Timer | undefined;
   #stopped: Promise<void> | undefined;
 
   /** @see startBroker */
-  constructor(options: OptionValues, store: Store, parts: BrokerParts) {
+  constructor(options: OptionValues, stores: Stores, parts: BrokerParts) {
     const { log = silentLogger, clock = systemClock } = parts;
     this.#options = options;
     this.#limits = limitsOf(options);
     this.#log = log;
     this.#clock = clock;
-    this.#store = store;
     this.#transport =
       parts.transport ?? new RouterTransport({ frameBytesMax: frameBytesMax(this.#limits) });
-    this.#commits = new Commits(this.#store, log, {
+    this.#storage = new Storage(stores, log, {
       gathering: () => this.#scheduleTick(),
       ended: () => void this.#flusher.flush(),
     });
@@ -84,19 +88,19 @@ export class Broker {
     const confirmations = new Confirmations(() => this.#sessions, this.counters);
     const shared = {
       clock,
-      commits: this.#commits,
       confirmations,
       counters: this.counters,
       expiry: this.#expiry,
       delays: this.#delays,
       limits: this.#limits,
       log,
-      store: this.#store,
+      storage: this.#storage,
+      policies: new Policies(this.#limits.stream, parts.rules, parts.rulesSource),
       kept: { bytes: 0 },
     };
     const deadLetters = new DeadLetters(shared);
     const context = { ...shared, deadLetters };
-    const cursors = new Cursors(store, this.#commits, options['cursors-max']);
+    const cursors = new Cursors(this.#storage.place('fsync'), options['cursors-max']);
     const streams = new Streams(context);
     const mailboxes = new Mailboxes(context, (address) => this.#sessions.atAddress(address));
     const services = new Services(context);
@@ -133,11 +137,11 @@ export class Broker {
       flusher: this.#flusher,
       native: new NativeDispatcher({
         engines: this.#engines,
-        calls: new NativeCalls({ engines: this.#engines, store }),
+        calls: new NativeCalls({ engines: this.#engines }),
         counters: this.counters,
         limits: this.#limits,
+        commits: this.#storage.place('memory').commits,
       }),
-      commits: this.#commits,
       limits: this.#limits,
       log,
       sessions: this.#sessions,
@@ -159,17 +163,28 @@ export class Broker {
       throw error;
     }
     this.#receiving = this.#receive();
+    this.#trimLater();
+  }
+
+  /** Messages grow too old while nobody sends any. */
+  #trimLater(): void {
+    this.#trimTimer = this.#clock.after(TRIM_EVERY_MS, () => {
+      this.#engines.streams.trimAll();
+      this.#trimLater();
+    });
   }
 
   /** Takes over what the store kept from an earlier run. */
   #recover(): void {
     const { streams, mailboxes, services } = this.#engines;
-    streams.recover(this.#store.streams());
     this.#engines.cursors.recover();
-    for (const { queue, messages } of this.#store.queues()) {
-      const { kind, name } = queueOf(queue);
-      if (kind === 'dead') this.#engines.deadLetters.recover(name, messages);
-      else (kind === 'mailbox' ? mailboxes : services).recover(name, messages);
+    for (const place of this.#storage.places) {
+      streams.recover(place);
+      for (const { queue, messages } of place.store.queues()) {
+        const { kind, name } = queueOf(queue);
+        if (kind === 'dead') this.#engines.deadLetters.recover(name, messages);
+        else (kind === 'mailbox' ? mailboxes : services).recover(place, name, messages);
+      }
     }
   }
 
@@ -187,7 +202,7 @@ export class Broker {
     this.#stopping = true;
     // Not unbound first: zeromq.js does that on another thread, and a message or a peer that
     // comes or goes meanwhile makes libzmq abort the whole process (pipe.cpp, term_ack_sent).
-    await this.#commits.settled();
+    await this.#storage.settled();
     const deadlineMs = this.#clock.nowMs() + this.#options['drain-timeout'];
     while (this.#waiting() > 0 && this.#clock.nowMs() < deadlineMs) {
       await this.#flusher.flushForAWhile();
@@ -200,12 +215,13 @@ export class Broker {
 
   async #shutDown(): Promise<void> {
     this.#sessions.stop();
+    this.#trimTimer?.cancel();
     this.#expiry.stop();
     this.#delays.stop();
     this.#flusher.stop();
     this.#transport.close(LINGER_MS);
     await this.#receiving;
-    await this.#store.close();
+    await this.#storage.close();
   }
 
   #waiting(): number {
@@ -236,7 +252,7 @@ export class Broker {
   /** The end of a burst: what it changed is committed, what that caused is sent. */
   #tick(): void {
     this.#burst = 0;
-    this.#commits.commit();
+    this.#storage.commit();
     void this.#flusher.flush();
   }
 
@@ -277,14 +293,21 @@ export class Broker {
  *   be listened on, saying which and why
  */
 export async function startBroker(options: OptionValues, parts: BrokerParts = {}): Promise<Broker> {
-  const store = parts.store ?? (await openStore(options));
-  const broker = new Broker(options, store, parts);
+  const stores = await openAll(options, parts.store);
+  let broker: Broker;
+  try {
+    broker = new Broker(options, stores, parts);
+  } catch (error) {
+    await stores.close();
+    throw error;
+  }
   await broker.start();
   return broker;
 }
 
-function openStore({ data, ephemeral }: OptionValues): Promise<Store> {
-  return ephemeral ? Promise.resolve(new MemoryStore()) : LmdbStore.open(data);
+async function openAll({ data, ephemeral }: OptionValues, store?: Store): Promise<Stores> {
+  if (store !== undefined) return singleStore(store);
+  return ephemeral ? ephemeralStores() : openStores(data);
 }
 
 /** Larger frames cut their sender off; somewhat too large messages are refused in words. */

@@ -13,6 +13,7 @@ import {
   type OptionName,
   type OptionValues,
 } from './options.js';
+import { RULE_KINDS } from './policies.js';
 import { removeReadyFile, writeReadyFile } from './ready-file.js';
 
 type Arguments = Record<string, unknown>;
@@ -77,9 +78,10 @@ async function runBroker(given: Arguments): Promise<void> {
   let options: OptionValues;
   let broker: Broker;
   try {
-    options = readOptions(given);
+    const read = readOptions(given);
+    options = read.options;
     const log = createLog(options['log-level'], process.stderr.isTTY);
-    broker = await startBroker(options, { log });
+    broker = await startBroker(options, { log, ...read.rules });
     if (options['ready-file'] !== undefined)
       writeReadyFile(options['ready-file'], broker.endpoints);
   } catch (error) {
@@ -89,13 +91,26 @@ async function runBroker(given: Arguments): Promise<void> {
   stopOnSignals(broker, options);
 }
 
-function readOptions(given: Arguments): OptionValues {
+/** Where the config file is, and what it holds. */
+function readFile(given: Arguments): { path: string; values: Record<string, unknown> } | undefined {
   const path = given['config'] ?? process.env['MLM_CONFIG'];
-  if (path !== undefined && typeof path !== 'string') {
-    throw new OptionError('--config: give it once');
+  if (path === undefined) return undefined;
+  if (typeof path !== 'string') throw new OptionError('--config: give it once');
+  return { path, values: readConfigFile(path) };
+}
+
+/** Parts a config file into options and rules by name. */
+function readOptions(given: Arguments) {
+  const file = readFile(given);
+  if (file === undefined) {
+    return { options: resolveOptions({ flags: given, environment: process.env }), rules: {} };
   }
-  const file = path === undefined ? {} : { file: { path, values: readConfigFile(path) } };
-  return resolveOptions({ flags: given, environment: process.env, ...file });
+  const entries = Object.entries(file.values);
+  const isRule = (key: string): boolean => RULE_KINDS.some((kind) => kind === key);
+  const values = Object.fromEntries(entries.filter(([key]) => !isRule(key)));
+  const rules = Object.fromEntries(entries.filter(([key]) => isRule(key)));
+  const sources = { flags: given, environment: process.env, file: { path: file.path, values } };
+  return { options: resolveOptions(sources), rules: { rules, rulesSource: file.path } };
 }
 
 function announce(endpoints: readonly string[]): void {

@@ -1,7 +1,7 @@
 // Named cursors: how far somebody has come in a stream, kept by the broker. A
 // reader that opens with a cursor begins after it; its confirms move it forward.
-import type { Committer, Commits } from './commits.js';
-import type { Store } from './store/store.js';
+import type { Committer } from './commits.js';
+import type { Place } from './storage.js';
 import type { Stream } from './stream.js';
 
 const DOCUMENT_KIND = 'cursor';
@@ -15,8 +15,7 @@ export interface Cursor {
 }
 
 export class Cursors implements Committer {
-  readonly #store: Store;
-  readonly #commits: Commits;
+  readonly #place: Place;
   readonly #max: number;
   readonly #cursors = new Map<string, Map<string, number>>();
   /** Cursors that moved since the last commit. */
@@ -24,15 +23,14 @@ export class Cursors implements Committer {
   #size = 0;
 
   /** @param max how many there may be */
-  constructor(store: Store, commits: Commits, max: number) {
-    this.#store = store;
-    this.#commits = commits;
+  constructor(place: Place, max: number) {
+    this.#place = place;
     this.#max = max;
   }
 
   /** Takes over the cursors that the store holds. */
   recover(): void {
-    for (const [key, value] of this.#store.documents(DOCUMENT_KIND)) {
+    for (const [key, value] of this.#place.store.documents(DOCUMENT_KIND)) {
       const at = key.indexOf('\0');
       this.#put(key.slice(0, at), key.slice(at + 1), value.readDoubleBE(0));
     }
@@ -73,8 +71,8 @@ export class Cursors implements Committer {
     this.#size--;
     if (cursors.size === 0) this.#cursors.delete(stream);
     this.#moved.delete(keyOf(stream, name));
-    this.#store.setDocument(DOCUMENT_KIND, keyOf(stream, name), undefined);
-    this.#commits.touch(this);
+    this.#place.store.setDocument(DOCUMENT_KIND, keyOf(stream, name), undefined);
+    this.#place.commits.touch(this);
     return true;
   }
 
@@ -87,7 +85,7 @@ export class Cursors implements Committer {
     for (const [key, { sequence }] of this.#moved) {
       const value = Buffer.alloc(8);
       value.writeDoubleBE(sequence);
-      this.#store.setDocument(DOCUMENT_KIND, key, value);
+      this.#place.store.setDocument(DOCUMENT_KIND, key, value);
     }
     this.#moved.clear();
     return 0;
@@ -107,7 +105,7 @@ export class Cursors implements Committer {
   #move(stream: string, name: string, sequence: number): void {
     this.#put(stream, name, sequence);
     this.#moved.set(keyOf(stream, name), { stream, name, sequence });
-    this.#commits.touch(this);
+    this.#place.commits.touch(this);
   }
 
   #put(stream: string, name: string, sequence: number): void {

@@ -5,13 +5,11 @@ import type { Committer } from './commits.js';
 import { Deque } from './deque.js';
 import type { EngineContext } from './engine-context.js';
 import type { Message } from './message.js';
+import type { Place } from './storage.js';
 import type { KeptMessage } from './store/store.js';
 
 /** What of the engines' context they need. */
-export type DeadLettersContext = Pick<
-  EngineContext,
-  'commits' | 'counters' | 'limits' | 'log' | 'store'
->;
+export type DeadLettersContext = Pick<EngineContext, 'counters' | 'limits' | 'log' | 'storage'>;
 
 /** The queue kind under which the store keeps them. */
 const DEAD_KIND = 'dead';
@@ -25,6 +23,7 @@ interface Added {
 
 export class DeadLetters implements Committer {
   readonly #context: DeadLettersContext;
+  readonly #place: Place;
   readonly #letters = new Map<string, Map<number, KeptMessage>>();
   readonly #undurable = new Deque<Added>();
   #lastAdded = 0;
@@ -32,6 +31,7 @@ export class DeadLetters implements Committer {
 
   constructor(context: DeadLettersContext) {
     this.#context = context;
+    this.#place = context.storage.place('fsync');
   }
 
   /** Takes over what an earlier run of the broker kept. */
@@ -83,8 +83,8 @@ export class DeadLetters implements Committer {
     if (letters === undefined || letter === undefined) return undefined;
     letters.delete(sequence);
     if (letters.size === 0) this.#letters.delete(service);
-    this.#context.store.release(storeName(service), sequence);
-    this.#context.commits.touch(this);
+    this.#place.store.release(storeName(service), sequence);
+    this.#place.commits.touch(this);
     return letter;
   }
 
@@ -103,8 +103,8 @@ export class DeadLetters implements Committer {
 
   #keep(added: Pick<Added, 'service' | 'letter'>): void {
     this.#undurable.push({ ...added, number: ++this.#lastAdded });
-    this.#context.store.keep(storeName(added.service), added.letter);
-    this.#context.commits.touch(this);
+    this.#place.store.keep(storeName(added.service), added.letter);
+    this.#place.commits.touch(this);
   }
 
   #settle(each: (added: Added) => void): void {

@@ -14,7 +14,6 @@ import {
   type ClientCommandName,
   type Command,
 } from '../protocol/index.js';
-import type { Commits } from './commits.js';
 import type { Counters } from './counters.js';
 import type { Flusher } from './flusher.js';
 import type { Engines } from './handlers.js';
@@ -34,7 +33,6 @@ export interface DispatcherContext {
   readonly log: Logger;
   readonly sessions: Sessions;
   readonly native: NativeDispatcher;
-  readonly commits: Commits;
   readonly limits: Limits;
 }
 
@@ -48,9 +46,9 @@ export class Dispatcher {
   readonly #negotiation: Negotiation;
 
   constructor(context: DispatcherContext) {
-    const { counters, engines, flusher, log, sessions, native, commits, limits } = context;
+    const { counters, engines, flusher, log, sessions, native, limits } = context;
     this.#native = native;
-    this.#negotiation = new Negotiation(commits, limits);
+    this.#negotiation = new Negotiation(limits);
     this.#counters = counters;
     this.#engines = engines;
     this.#flusher = flusher;

@@ -1,7 +1,6 @@
 // What every engine (streams, mailboxes, services) is given: the parts of the
 // broker that it may use. Engines never see sockets, and never each other.
 import type { Clock } from './clock.js';
-import type { Commits } from './commits.js';
 import type { Confirmations } from './confirmations.js';
 import type { Counters } from './counters.js';
 import type { DeadLetters } from './dead-letters.js';
@@ -9,11 +8,11 @@ import type { Expiry } from './expiry.js';
 import type { Logger } from './log.js';
 import type { Delay, Message } from './message.js';
 import type { Limits } from './options.js';
-import type { Store } from './store/store.js';
+import type { Policies } from './policies.js';
+import type { Storage } from './storage.js';
 
 export interface EngineContext {
   readonly clock: Clock;
-  readonly commits: Commits;
   readonly confirmations: Confirmations;
   readonly counters: Counters;
   readonly deadLetters: DeadLetters;
@@ -23,7 +22,8 @@ export interface EngineContext {
   readonly delays: Expiry<Delay>;
   readonly limits: Limits;
   readonly log: Logger;
-  readonly store: Store;
+  readonly storage: Storage;
+  readonly policies: Policies;
   /** What all mailboxes and services keep together. */
   readonly kept: { bytes: number };
 }

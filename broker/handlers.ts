@@ -50,8 +50,8 @@ export const sendToStream: Handler<'STREAM SEND'> = ({ streams }, session, { sub
   streams.send(session, subject, content);
 
 export const sendToMailbox: Handler<'MAILBOX SEND'> = (engines, session, command) => {
-  const reason = engines.mailboxes.send(session, command.address, command);
-  tellRefused(engines, session, command.tracker, reason);
+  const result = engines.mailboxes.send(session, command.address, command);
+  tellRefused(engines, session, command.tracker, result);
   return undefined;
 };
 
@@ -61,8 +61,8 @@ export const sendToService: Handler<'SERVICE SEND'> = (engines, session, command
     admin.answer(session, command.subject, command.tracker);
     return undefined;
   }
-  const reason = services.send(session, command.address, command);
-  tellRefused(engines, session, command.tracker, reason);
+  const result = services.send(session, command.address, command);
+  tellRefused(engines, session, command.tracker, result);
   return undefined;
 };
 
@@ -71,9 +71,10 @@ function tellRefused(
   { confirmations }: Engines,
   session: Session,
   tracker: string,
-  reason: string | undefined,
+  result: object | string,
 ): void {
-  if (reason !== undefined) confirmations.tell(session.origin, tracker, STATUS.FAILED, reason);
+  if (typeof result === 'string')
+    confirmations.tell(session.origin, tracker, STATUS.FAILED, result);
 }
 
 export const offerService: Handler<'SERVICE OFFER'> = (

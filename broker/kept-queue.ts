@@ -2,11 +2,12 @@
 // durable, how much it takes, and what happens when that is too much. In which
 // order and to whom messages go is the business of the engine.
 import { STATUS } from '../protocol/index.js';
-import type { Committer } from './commits.js';
+import type { Committer, Commits } from './commits.js';
 import { Deque } from './deque.js';
 import type { EngineContext } from './engine-context.js';
 import { Message, messageBytes, type Keeper } from './message.js';
 import type { Session } from './session.js';
+import type { Place } from './storage.js';
 import type { KeptMessage } from './store/store.js';
 
 /** What a client sends to a mailbox or a service. */
@@ -38,6 +39,7 @@ export abstract class KeptQueue implements Keeper, Committer {
   /** What they count, in octets. */
   bytes = 0;
   protected readonly context: EngineContext;
+  protected readonly place: Place;
   protected durableSequence = 0;
   readonly #kind: QueueKind;
   readonly #limits: QueueLimits;
@@ -46,11 +48,23 @@ export abstract class KeptQueue implements Keeper, Committer {
   readonly #undurable = new Deque<Message>();
   #refusedInEpisode = 0;
 
-  constructor(kind: QueueKind, name: string, limits: QueueLimits, context: EngineContext) {
+  constructor(
+    kind: QueueKind,
+    name: string,
+    limits: QueueLimits,
+    context: EngineContext,
+    place?: Place,
+  ) {
     this.#kind = kind;
     this.name = name;
     this.#limits = limits;
     this.context = context;
+    this.place = place ?? context.storage.place(context.policies[kind](name).durability);
+  }
+
+  /** The commits that its messages become durable with. */
+  get commits(): Commits {
+    return this.place.commits;
   }
 
   /** A message may be delivered once it is durable. */
@@ -65,9 +79,9 @@ export abstract class KeptQueue implements Keeper, Committer {
   /**
    * Accepts a message.
    *
-   * @returns why not, where it does not
+   * @returns this queue, or why it does not
    */
-  send(origin: Session, sending: Sending, sender = origin.address): string | undefined {
+  send(origin: Session, sending: Sending, sender = origin.address): this | string {
     const { subject, tracker, timeout, priority = 0, delay = 0, content } = sending;
     const reason = this.#whyFull(messageBytes(subject, tracker, content));
     if (reason !== undefined) {
@@ -91,12 +105,12 @@ export abstract class KeptQueue implements Keeper, Committer {
       content,
     });
     this.#count(message);
-    this.context.store.keep(this.#storeName, message);
+    this.place.store.keep(this.#storeName, message);
     this.context.expiry.watch(message, timeout);
     this.enqueue(message);
     this.#undurable.push(message);
-    this.context.commits.touch(this);
-    return undefined;
+    this.place.commits.touch(this);
+    return this;
   }
 
   /** Takes over what an earlier run of the broker kept. */
@@ -177,9 +191,9 @@ export abstract class KeptQueue implements Keeper, Committer {
 
   /** Writes a message that changed (attempts, failures) over what the store keeps of it. */
   protected rewrite(message: Message): void {
-    if (!this.context.store.persistent) return;
-    this.context.store.keep(this.#storeName, message);
-    this.context.commits.touch(this);
+    if (!this.place.store.persistent) return;
+    this.place.store.keep(this.#storeName, message);
+    this.place.commits.touch(this);
   }
 
   expire(message: Message): void {
@@ -203,8 +217,8 @@ export abstract class KeptQueue implements Keeper, Committer {
     this.messages--;
     this.bytes -= message.bytes;
     this.context.kept.bytes -= message.bytes;
-    this.context.store.release(this.#storeName, message.sequence);
-    if (this.context.store.persistent) this.context.commits.touch(this);
+    this.place.store.release(this.#storeName, message.sequence);
+    if (this.place.store.persistent) this.place.commits.touch(this);
   }
 
   get #storeName(): string {

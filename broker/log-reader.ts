@@ -2,7 +2,7 @@
 // wanted message lies, and says how many were lost to retention before it. What
 // is done with the block is the reader's business.
 import type { Block } from '../protocol/index.js';
-import type { Store } from './store/store.js';
+import type { Stream } from './stream.js';
 
 /** Where a reader goes on in the log. */
 export interface LogStep {
@@ -14,17 +14,12 @@ export interface LogStep {
 /**
  * The block to read at `position`.
  *
- * @param lastSequence the last message that may be read
- * @returns undefined where nothing is left up to `lastSequence`
+ * @returns undefined where nothing is left of it that is durable
  */
-export function stepIntoLog(
-  store: Store,
-  stream: string,
-  position: number,
-  lastSequence: number,
-): LogStep | undefined {
+export function stepIntoLog(stream: Stream, position: number): LogStep | undefined {
+  const { lastSequence } = stream;
   if (position > lastSequence) return undefined;
-  const block = store.readBlock(stream, position);
+  const block = stream.readBlock(position);
   if (block === undefined || block.first > lastSequence) return undefined;
   return { block, missed: Math.max(0, block.first - position) };
 }

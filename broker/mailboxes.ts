@@ -5,6 +5,7 @@ import type { EngineContext } from './engine-context.js';
 import { KeptQueue, type Sending } from './kept-queue.js';
 import type { Message } from './message.js';
 import type { Session } from './session.js';
+import type { Place } from './storage.js';
 import type { KeptMessage } from './store/store.js';
 import { WaitingLine } from './waiting-line.js';
 
@@ -13,8 +14,13 @@ export class Mailbox extends KeptQueue {
   readonly #line = new WaitingLine();
   readonly #onIdle: (mailbox: Mailbox) => void;
 
-  constructor(name: string, context: EngineContext, onIdle: (mailbox: Mailbox) => void) {
-    super('mailbox', name, context.limits.mailbox, context);
+  constructor(
+    name: string,
+    context: EngineContext,
+    onIdle: (mailbox: Mailbox) => void,
+    place?: Place,
+  ) {
+    super('mailbox', name, context.limits.mailbox, context, place);
     this.#onIdle = onIdle;
   }
 
@@ -78,16 +84,13 @@ export class Mailboxes {
   }
 
   /** Takes over the mail that an earlier run of the broker kept. */
-  recover(address: string, messages: readonly KeptMessage[]): void {
-    const mailbox = new Mailbox(address, this.#context, (idle) =>
-      this.#mailboxes.delete(idle.name),
-    );
-    this.#mailboxes.set(address, mailbox);
+  recover(place: Place, address: string, messages: readonly KeptMessage[]): void {
+    const mailbox = this.#mailboxes.get(address) ?? this.#add(address, place);
     mailbox.recover(messages);
   }
 
-  /** Sends mail. @returns why not, where it does not */
-  send(origin: Session, address: string, sending: Sending): string | undefined {
+  /** Sends mail. @returns the mailbox that keeps it, or why none does */
+  send(origin: Session, address: string, sending: Sending): Mailbox | string {
     const mailbox = this.#mailboxes.get(address) ?? this.#create(address);
     if (typeof mailbox === 'string') {
       this.#context.counters.refused++;
@@ -124,9 +127,12 @@ export class Mailboxes {
     if (address === '') return 'mail needs the address of a mailbox';
     const { mailboxesMax } = this.#context.limits;
     if (this.#mailboxes.size >= mailboxesMax) return `there are ${mailboxesMax} mailboxes already`;
-    const mailbox = new Mailbox(address, this.#context, (idle) =>
-      this.#mailboxes.delete(idle.name),
-    );
+    return this.#add(address);
+  }
+
+  #add(address: string, place?: Place): Mailbox {
+    const forget = (idle: Mailbox): void => void this.#mailboxes.delete(idle.name);
+    const mailbox = new Mailbox(address, this.#context, forget, place);
     mailbox.owner = this.#ownerOf(address);
     this.#mailboxes.set(address, mailbox);
     return mailbox;

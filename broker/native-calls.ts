@@ -11,7 +11,7 @@ import {
 import type { Engines } from './handlers.js';
 import { shorten, type Refusal } from './refusal.js';
 import type { Session } from './session.js';
-import type { KeptMessage, Store } from './store/store.js';
+import type { KeptMessage } from './store/store.js';
 import type { Stream } from './stream.js';
 
 /** What is wrong with the arguments of a call, or why it cannot be done. */
@@ -32,7 +32,6 @@ const CREDIT_MAX = 2 ** 32 - 1;
 
 export interface CallContext {
   readonly engines: Engines;
-  readonly store: Store;
 }
 
 export class NativeCalls {
@@ -155,7 +154,7 @@ export class NativeCalls {
   }
 
   #timeOf(stream: Stream, sequence: number): number {
-    const block = this.#context.store.readBlock(stream.name, sequence);
+    const block = stream.readBlock(sequence);
     if (block === undefined) return Infinity;
     const messages = new BlockReader(block.bytes);
     messages.seek(sequence);
@@ -183,8 +182,7 @@ export class NativeCalls {
 
   #streamInfo(given: Arguments): unknown {
     const stream = this.#requireStream(given);
-    const { name, firstSequence, lastSequence, writers, readers, behind } = stream;
-    const bytes = this.#context.store.streamBytes(name);
+    const { name, firstSequence, lastSequence, bytes, writers, readers, behind } = stream;
     const cursors = this.#context.engines.cursors.list(name);
     return { stream: name, firstSequence, lastSequence, bytes, writers, readers, behind, cursors };
   }
@@ -229,7 +227,7 @@ export class NativeCalls {
       sending,
       letter.sender,
     );
-    if (reason !== undefined) throw new CallError(reason);
+    if (typeof reason === 'string') throw new CallError(reason);
     return letterView(letter);
   }
 

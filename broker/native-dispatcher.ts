@@ -6,10 +6,10 @@ import {
   checkSections,
   isFromNativeClient,
   ProtocolError,
-  STATUS,
   type NativeClientCommandName,
   type NativeCommand,
 } from '../protocol/index.js';
+import type { Commits } from './commits.js';
 import type { Counters } from './counters.js';
 import type { Engines } from './handlers.js';
 import type { Limits } from './options.js';
@@ -35,6 +35,8 @@ export interface NativeContext {
   readonly calls: NativeCalls;
   readonly counters: Counters;
   readonly limits: Limits;
+  /** The commits that answers of the broker itself are counted with. */
+  readonly commits: Commits;
 }
 
 export class NativeDispatcher {
@@ -46,15 +48,15 @@ export class NativeDispatcher {
     'STREAM SEND': (session, native, { handle, sections }) => {
       this.#sendToStream(session, native, handle, sections);
     },
-    'MAILBOX SEND': (session, native, command) => {
-      const number = native.countSendings(1);
-      const reason = this.#context.engines.mailboxes.send(session, command.address, command);
-      if (reason !== undefined) native.refuse(number, 1, reason);
+    'MAILBOX SEND': (session, { acceptance }, command) => {
+      const queue = this.#context.engines.mailboxes.send(session, command.address, command);
+      if (typeof queue === 'string') acceptance.refuse(1, queue);
+      else acceptance.accept(1, queue.commits);
     },
-    'SERVICE SEND': (session, native, command) => {
-      const number = native.countSendings(1);
-      const reason = this.#request(session, command);
-      if (reason !== undefined) native.refuse(number, 1, reason);
+    'SERVICE SEND': (session, { acceptance }, command) => {
+      const queue = this.#request(session, command);
+      if (typeof queue === 'string') acceptance.refuse(1, queue);
+      else acceptance.accept(1, queue.commits);
     },
     'CONFIRM DELIVERY': (session, native, { delivery, epoch, statusCode, statusReason }) => {
       const held = native.held.get(delivery);
@@ -120,29 +122,28 @@ export class NativeDispatcher {
         `more than ${MESSAGES_MAX} messages in a command`,
       );
     }
-    const number = native.countSendings(count);
     const stream = native.streams.get(handle);
     const { messageBytesMax } = this.#context.limits;
+    const { acceptance } = native;
     if (stream === undefined) {
-      native.refuse(number, count, `there is no stream with the handle ${handle}`);
+      acceptance.refuse(count, `there is no stream with the handle ${handle}`);
     } else if (sections.length > messageBytesMax) {
-      native.refuse(number, count, `${sections.length} octets are more than a message may have`);
+      acceptance.refuse(count, `${sections.length} octets are more than a message may have`);
     } else {
       this.#context.counters.streamMessages += count;
-      native.noteStored(number, count, stream.appendSections(sections, count));
+      acceptance.accept(count, stream.commits, stream.appendSections(sections, count));
     }
   }
 
-  #request(session: Session, command: NativeCommand<'SERVICE SEND'>): string | undefined {
+  /** @returns what keeps the request, or why nothing does */
+  #request(
+    session: Session,
+    command: NativeCommand<'SERVICE SEND'>,
+  ): { commits: Commits } | string {
     const { admin, services } = this.#context.engines;
     if (command.priority > 9) return 'a priority is a number from 0 to 9';
     if (!admin.serves(command.address)) return services.send(session, command.address, command);
     admin.answer(session, command.subject, command.tracker);
-    return undefined;
+    return { commits: this.#context.commits };
   }
-}
-
-/** What a session that ends for this error is answered. */
-export function batchRefusal(error: ProtocolError) {
-  return { statusCode: STATUS.COMMAND_INVALID, reason: error.message };
 }

@@ -84,10 +84,9 @@ export class NativeReader {
         return;
       }
       if (this.credit === 0 || !this.session.hasRoomFor('stream')) return;
-      const { name, lastSequence } = this.stream;
-      const step = stepIntoLog(this.#context.store, name, this.position, lastSequence);
+      const step = stepIntoLog(this.stream, this.position);
       if (step === undefined) {
-        this.position = Math.max(this.position, lastSequence + 1);
+        this.position = Math.max(this.position, this.stream.lastSequence + 1);
         this.live = true;
         return;
       }

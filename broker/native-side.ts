@@ -1,21 +1,13 @@
 // What is more about a native session than about one of MLM/1: its sendings are
 // counted and accepted by number, what it was given is its own until it confirms,
 // and it keeps streams and readers under handles.
-import { STATUS, type NativeCommand } from '../protocol/index.js';
-import type { Committer, Commits } from './commits.js';
-import { Deque } from './deque.js';
+import type { NativeCommand } from '../protocol/index.js';
+import { Acceptance } from './acceptance.js';
 import type { Message } from './message.js';
 import type { NativeReader } from './native-reader.js';
 import { nativeOutgoing, type Outgoing, type Traffic } from './outbox.js';
 import type { Session } from './session.js';
 import type { Stream } from './stream.js';
-
-/** Sendings that were given sequences, and are to be told once these are durable. */
-interface Stored {
-  readonly first: number;
-  readonly count: number;
-  readonly sequence: number;
-}
 
 /** A delivery that the client has not confirmed. */
 export interface Held {
@@ -24,7 +16,9 @@ export interface Held {
   readonly epoch: number;
 }
 
-export class NativeSide implements Committer {
+export class NativeSide {
+  /** The numbers of its sendings. */
+  readonly acceptance: Acceptance;
   /** Streams that it writes to, by handle. */
   readonly streams = new Map<number, Stream>();
   /** Readers that it opened, by handle. */
@@ -33,17 +27,11 @@ export class NativeSide implements Committer {
   readonly held = new Map<number, Held>();
   /** Mail that it may be sent before it grants more. */
   mailCredit = 0;
-  readonly #session: Session;
-  readonly #commits: Commits;
-  readonly #stored = new Deque<Stored>();
-  #sendings = 0;
-  #accepted = 0;
   #lastHandle = 0;
   #lastDelivery = 0;
 
-  constructor(session: Session, commits: Commits) {
-    this.#session = session;
-    this.#commits = commits;
+  constructor(session: Session) {
+    this.acceptance = new Acceptance((command) => void session.replyNative(command));
   }
 
   /** A handle that was not given before. */
@@ -54,50 +42,6 @@ export class NativeSide implements Committer {
   /** Deliveries that it may be sent of a kind whose credit the session keeps. */
   creditFor(traffic: Traffic): number {
     return traffic === 'mailbox' ? this.mailCredit : Infinity;
-  }
-
-  /** Counts sendings that came just now. @returns the number of the first one */
-  countSendings(count: number): number {
-    const first = this.#sendings + 1;
-    this.#sendings += count;
-    this.#commits.touch(this);
-    return first;
-  }
-
-  /** Sendings to a stream were given sequences. */
-  noteStored(first: number, count: number, sequence: number): void {
-    this.#stored.push({ first, count, sequence });
-  }
-
-  /** Sendings are refused; said at once, before the number that covers them is accepted. */
-  refuse(
-    first: number,
-    count: number,
-    statusReason: string,
-    statusCode: number = STATUS.FAILED,
-  ): void {
-    this.#session.replyNative({ name: 'REFUSED', first, count, statusCode, statusReason });
-  }
-
-  seal(): number {
-    return this.#sendings;
-  }
-
-  committed(mark: number): void {
-    let stored = this.#stored.peek();
-    while (stored !== undefined && stored.first <= mark) {
-      this.#stored.shift();
-      this.#session.replyNative({ name: 'STORED', ...stored });
-      stored = this.#stored.peek();
-    }
-    this.#accept(mark);
-  }
-
-  failed(mark: number, why: string): void {
-    while ((this.#stored.peek()?.first ?? Infinity) <= mark) this.#stored.shift();
-    const count = mark - this.#accepted;
-    if (count > 0) this.refuse(this.#accepted + 1, count, `it could not be stored: ${why}`);
-    this.#accept(mark);
   }
 
   /** Makes a delivery of a kept message, which the client holds from now on. */
@@ -138,11 +82,5 @@ export class NativeSide implements Committer {
     this.streams.clear();
     this.readers.clear();
     return messages;
-  }
-
-  #accept(mark: number): void {
-    if (mark <= this.#accepted) return;
-    this.#accepted = mark;
-    this.#session.replyNative({ name: 'ACCEPTED', upTo: mark });
   }
 }

@@ -3,7 +3,6 @@
 // one behind the last field of OK. A client that did not ask never sees one.
 import { decode as unpack, encode as pack } from '@msgpack/msgpack';
 import { NATIVE_VERSION, trailer } from '../protocol/index.js';
-import type { Commits } from './commits.js';
 import { NativeSide } from './native-side.js';
 import type { Limits } from './options.js';
 import type { Session } from './session.js';
@@ -12,11 +11,9 @@ const PROPERTIES_BYTES_MAX = 64 * 1024;
 const NOTHING = Buffer.alloc(0);
 
 export class Negotiation {
-  readonly #commits: Commits;
   readonly #limits: Limits;
 
-  constructor(commits: Commits, limits: Limits) {
-    this.#commits = commits;
+  constructor(limits: Limits) {
     this.#limits = limits;
   }
 
@@ -29,7 +26,7 @@ export class Negotiation {
    */
   agree(session: Session, open: Buffer): Buffer {
     if (nativeVersion(trailer(open)) !== NATIVE_VERSION) return NOTHING;
-    session.native = new NativeSide(session, this.#commits);
+    session.native = new NativeSide(session);
     const { messageBytesMax } = this.#limits;
     return Buffer.from(pack({ native: NATIVE_VERSION, messageBytesMax }));
   }

@@ -10,6 +10,7 @@ import { KeptQueue } from './kept-queue.js';
 import type { Message } from './message.js';
 import { refused, type Refusal } from './refusal.js';
 import type { Session } from './session.js';
+import type { Place } from './storage.js';
 import { PriorityLine } from './waiting-line.js';
 
 const SUBJECTS_CACHED_MAX = 10_000;
@@ -62,8 +63,13 @@ export class Service extends KeptQueue {
   readonly #gathering = new Deque<Message>();
   #turn = 0;
 
-  constructor(name: string, context: EngineContext, onIdle: (service: Service) => void) {
-    super('service', name, context.limits.service, context);
+  constructor(
+    name: string,
+    context: EngineContext,
+    onIdle: (service: Service) => void,
+    place?: Place,
+  ) {
+    super('service', name, context.limits.service, context, place);
     this.#onIdle = onIdle;
   }
 

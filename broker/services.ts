@@ -5,6 +5,7 @@ import type { Sending } from './kept-queue.js';
 import { refused, type Refusal } from './refusal.js';
 import { Service } from './service.js';
 import type { Session } from './session.js';
+import type { Place } from './storage.js';
 import type { KeptMessage } from './store/store.js';
 
 export class Services {
@@ -24,11 +25,8 @@ export class Services {
   }
 
   /** Takes over what an earlier run of the broker kept for a service. */
-  recover(name: string, messages: readonly KeptMessage[]): void {
-    const service = new Service(name, this.#context, (idle) => {
-      this.#services.delete(idle.name);
-    });
-    this.#services.set(name, service);
+  recover(place: Place, name: string, messages: readonly KeptMessage[]): void {
+    const service = this.#services.get(name) ?? this.#create(name, place);
     service.recover(messages);
   }
 
@@ -36,14 +34,9 @@ export class Services {
    * Sends a request.
    *
    * @param sender whose request it is, where that is not the session's own
-   * @returns why not, where it does not
+   * @returns the service that keeps it, or why none does
    */
-  send(
-    origin: Session,
-    name: string,
-    sending: Sending,
-    sender = origin.address,
-  ): string | undefined {
+  send(origin: Session, name: string, sending: Sending, sender = origin.address): Service | string {
     const service = this.#require(name);
     if ('reason' in service) {
       this.#context.counters.refused++;
@@ -103,9 +96,12 @@ export class Services {
     if (name.startsWith('$')) return refused(`"${name}" is not a name for a service`);
     if (this.#services.size >= servicesMax)
       return refused(`there are ${servicesMax} services already`);
-    const service = new Service(name, this.#context, (idle) => {
-      this.#services.delete(idle.name);
-    });
+    return this.#create(name);
+  }
+
+  #create(name: string, place?: Place): Service {
+    const forget = (idle: Service): void => void this.#services.delete(idle.name);
+    const service = new Service(name, this.#context, forget, place);
     this.#services.set(name, service);
     return service;
   }

@@ -2,10 +2,12 @@
 // into blocks, made durable with the group they belong to, and only then shown
 // to anybody. Who reads what stands in v1-readers.ts and native-reader.ts.
 import { BlockWriter, stampSections, type Block } from '../protocol/index.js';
-import type { Committer } from './commits.js';
+import type { Committer, Commits } from './commits.js';
 import type { EngineContext } from './engine-context.js';
 import type { NativeReader } from './native-reader.js';
 import type { Session } from './session.js';
+import type { Place } from './storage.js';
+import type { Retention } from './store/store.js';
 import { V1Readers } from './v1-readers.js';
 
 /** Blocks that are small enough to be joined before they are stored, in octets together. */
@@ -22,6 +24,8 @@ export class Stream implements Committer {
   /** The sequence that the next message gets. */
   nextSequence: number;
   readonly #context: EngineContext;
+  readonly #place: Place;
+  readonly #retention: Retention;
   readonly #writer = new BlockWriter();
   /** True once it was deleted: what still gathers in it goes nowhere. */
   removed = false;
@@ -30,10 +34,16 @@ export class Stream implements Committer {
   /** Blocks handed to the store, not durable yet. */
   readonly #sealed: Block[] = [];
 
-  /** @param lastSequence the last one that its log holds, for a stream that is not new */
-  constructor(name: string, context: EngineContext, lastSequence = 0) {
+  /**
+   * @param lastSequence the last one that its log holds, for a stream that is not new
+   * @param place where its log is, for a stream that is not new
+   */
+  constructor(name: string, context: EngineContext, lastSequence = 0, place?: Place) {
+    const { durability, retention } = context.policies.stream(name);
     this.name = name;
     this.#context = context;
+    this.#place = place ?? context.storage.place(durability);
+    this.#retention = retention;
     this.v1Readers = new V1Readers(this, context);
     this.lastSequence = lastSequence;
     this.nextSequence = lastSequence + 1;
@@ -52,13 +62,13 @@ export class Stream implements Committer {
 
   /** True where nothing would be lost if the stream did not exist. */
   get idle(): boolean {
-    const kept = this.#context.store.persistent && this.nextSequence > 1;
+    const kept = this.#place.store.persistent && this.nextSequence > 1;
     return this.writers === 0 && this.readers === 0 && !kept;
   }
 
   /** The first sequence that the log still holds; where it is empty, the next one. */
   get firstSequence(): number {
-    return this.#context.store.readBlock(this.name, 0)?.first ?? this.lastSequence + 1;
+    return this.readBlock(0)?.first ?? this.lastSequence + 1;
   }
 
   /** Accepts one message. */
@@ -66,7 +76,7 @@ export class Stream implements Committer {
     const sequence = this.nextSequence++;
     this.v1Readers.noteOwn(origin, sequence);
     this.#writer.append(sequence, this.#context.clock.wallMs(), origin.address, subject, content);
-    this.#context.commits.touch(this);
+    this.#place.commits.touch(this);
   }
 
   /**
@@ -80,7 +90,7 @@ export class Stream implements Committer {
     this.nextSequence += count;
     stampSections(bytes, first, this.#context.clock.wallMs());
     this.#gathered.push(...this.#writer.take(), { first, last: first + count - 1, bytes });
-    this.#context.commits.touch(this);
+    this.#place.commits.touch(this);
     return first;
   }
 
@@ -89,7 +99,7 @@ export class Stream implements Committer {
     this.#gathered = [];
     if (this.removed) return this.nextSequence - 1;
     for (const block of join(blocks)) {
-      this.#context.store.appendBlock(this.name, block);
+      this.#place.store.appendBlock(this.name, block);
       this.#sealed.push(block);
     }
     return this.nextSequence - 1;
@@ -102,7 +112,36 @@ export class Stream implements Committer {
       for (const reader of this.nativeReaders) reader.deliver(block);
     }
     this.lastSequence = mark;
-    this.#context.store.trim(this.name, this.#context.limits.stream);
+    this.trim(this.#retention);
+  }
+
+  /** Octets that its log holds. */
+  get bytes(): number {
+    return this.#place.store.streamBytes(this.name);
+  }
+
+  /** The commits that its messages become durable with. */
+  get commits(): Commits {
+    return this.#place.commits;
+  }
+
+  /** The block of its log that holds a sequence, or the next one; undefined at the end. */
+  readBlock(sequence: number): Block | undefined {
+    return this.#place.store.readBlock(this.name, sequence);
+  }
+
+  /** Drops the oldest messages, as far as a retention says; the stream's own where none is given. */
+  trim(retention: Retention = this.#retention): void {
+    this.#place.store.trim(this.name, retention, this.#context.clock.wallMs());
+    if (this.#place.store.persistent && retention !== this.#retention)
+      this.#place.commits.touch(this);
+  }
+
+  /** Drops the whole log. */
+  drop(): void {
+    this.removed = true;
+    this.#place.store.dropStream(this.name);
+    if (this.#place.store.persistent) this.#place.commits.touch(this);
   }
 
   failed(mark: number, why: string): void {

@@ -4,7 +4,7 @@ import type { EngineContext } from './engine-context.js';
 import { NativeReader, type NativeReaderOptions } from './native-reader.js';
 import { refused, type Refusal } from './refusal.js';
 import type { Session } from './session.js';
-import type { StoredStream } from './store/store.js';
+import type { Place } from './storage.js';
 import { Stream } from './stream.js';
 
 export class Streams {
@@ -27,11 +27,23 @@ export class Streams {
     return this.#streams.get(name);
   }
 
-  /** Takes over the streams that the store holds. */
-  recover(stored: readonly StoredStream[]): void {
-    for (const { name, lastSequence } of stored) {
-      this.#streams.set(name, new Stream(name, this.#context, lastSequence));
+  /** Takes over the streams that a store holds. */
+  recover(place: Place): void {
+    for (const { name, lastSequence } of place.store.streams()) {
+      if (this.#streams.has(name)) {
+        this.#context.log.warn(
+          'a stream lies in two stores: the one with the stronger promise counts',
+          {
+            stream: name,
+          },
+        );
+      } else this.#streams.set(name, new Stream(name, this.#context, lastSequence, place));
     }
+  }
+
+  /** Applies every stream's retention; time alone can make messages too old. */
+  trimAll(): void {
+    for (const stream of this.#streams.values()) stream.trim();
   }
 
   /** STREAM WRITE: the session writes to this stream from now on. */
@@ -140,8 +152,7 @@ export class Streams {
 
   /** Drops the oldest messages of a stream until its log has at most so many octets. */
   trim(stream: Stream, bytesMax: number): void {
-    this.#context.store.trim(stream.name, { bytesMax });
-    this.#context.commits.touch(stream);
+    stream.trim({ bytesMax });
   }
 
   noteTooLarge(session: Session, stream: Stream, bytes: number): void {
@@ -208,10 +219,8 @@ export class Streams {
   }
 
   #drop(stream: Stream): void {
-    stream.removed = true;
     this.#streams.delete(stream.name);
-    this.#context.store.dropStream(stream.name);
-    if (this.#context.store.persistent) this.#context.commits.touch(stream);
+    stream.drop();
   }
 }
 

@@ -160,8 +160,7 @@ export class V1Readers {
   }
 
   #findPlace(reader: V1Reader): BlockReader | undefined {
-    const { name, lastSequence } = this.#stream;
-    const step = stepIntoLog(this.#context.store, name, reader.position, lastSequence);
+    const step = stepIntoLog(this.#stream, reader.position);
     if (step === undefined) return undefined;
     reader.missed += step.missed;
     reader.position += step.missed;

@@ -246,6 +246,15 @@ export function lastSequenceOf(bytes: Buffer): number {
   return last;
 }
 
+/** When the last message in whole sections was accepted, in ms since 1970. */
+export function lastTimeOf(bytes: Buffer): number {
+  let timeMs = 0;
+  for (let at = 0; at < bytes.length; at += 4 + bytes.readUInt32BE(at)) {
+    timeMs = readUInt64(bytes, at + 16);
+  }
+  return timeMs;
+}
+
 /** Writes a whole number below 2^53 as eight octets. */
 export function writeUInt64(target: Buffer, value: number, offset: number): void {
   target.writeUInt32BE(Math.floor(value / TWO_32), offset);

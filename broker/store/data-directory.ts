@@ -52,9 +52,9 @@ export class DataDirectory {
     return new DataDirectory(full, lock);
   }
 
-  /** Where the database lies. */
-  get database(): string {
-    return join(this.path, 'store.mdb');
+  /** Where a file of the directory lies. */
+  file(name: string): string {
+    return join(this.path, name);
   }
 
   async release(): Promise<void> {

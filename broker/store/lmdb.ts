@@ -9,8 +9,15 @@
 //   kept       queue | 00 | u64 sequence                    -> kept-codec.ts
 //   documents  kind | 00 | name                             -> the value
 import { open, type Database, type RootDatabase } from 'lmdb';
-import { lastSequenceOf, readUInt64, writeUInt64, type Block } from '../../protocol/records.js';
-import { DataDirectory, DataDirectoryError } from './data-directory.js';
+import {
+  lastSequenceOf,
+  lastTimeOf,
+  readUInt64,
+  writeUInt64,
+  type Block,
+} from '../../protocol/records.js';
+import { DataDirectoryError } from './data-directory.js';
+import { exceeds } from './retention.js';
 import { decodeKept, encodeKept } from './kept-codec.js';
 import type { KeptMessage, KeptQueueContent, Retention, Store, StoredStream } from './store.js';
 
@@ -41,7 +48,6 @@ interface Change {
 
 export class LmdbStore implements Store {
   readonly persistent = true;
-  readonly #directory: DataDirectory;
   readonly #root: RootDatabase<Buffer, Buffer>;
   readonly #logsTable: Table;
   readonly #streamsTable: Table;
@@ -52,8 +58,7 @@ export class LmdbStore implements Store {
   #changes: Change[] = [];
   #nextId = 1;
 
-  private constructor(directory: DataDirectory, root: RootDatabase<Buffer, Buffer>) {
-    this.#directory = directory;
+  private constructor(root: RootDatabase<Buffer, Buffer>) {
     this.#root = root;
     const table = { encoding: 'binary', keyEncoding: 'binary' } as const;
     this.#logsTable = root.openDB<Buffer, Buffer>('logs', table);
@@ -64,27 +69,29 @@ export class LmdbStore implements Store {
   }
 
   /**
-   * Opens the store in a data directory.
+   * Opens a store.
    *
-   * @throws {DataDirectoryError} where the directory cannot be used; nothing in it was changed
+   * @param file where it lies; made where it is missing
+   * @param flush whether a commit waits until the disk has it, or only until the
+   *   operating system has
+   * @throws {DataDirectoryError} where the file is damaged; it was not changed
    */
-  static async open(path: string): Promise<LmdbStore> {
-    const directory = await DataDirectory.take(path);
+  static open(file: string, { flush }: { flush: boolean }): LmdbStore {
     try {
       const root = open<Buffer, Buffer>({
-        path: directory.database,
+        path: file,
         encoding: 'binary',
         keyEncoding: 'binary',
         maxDbs: 8,
         // A commit resolves when it is flushed, not before.
         overlappingSync: false,
+        noSync: !flush,
       });
-      return new LmdbStore(directory, root);
+      return new LmdbStore(root);
     } catch (cause) {
-      await directory.release();
+      const what = (cause as Error).message;
       throw new DataDirectoryError(
-        `the data in ${directory.path} is damaged (${(cause as Error).message}); ` +
-          'restore it from a backup, or move it away to start empty',
+        `${file} is damaged (${what}); restore it from a backup, or move it away to start empty`,
         { cause },
       );
     }
@@ -129,24 +136,26 @@ export class LmdbStore implements Store {
     return next === undefined ? undefined : this.#blockAt(next);
   }
 
-  trim(stream: string, { bytesMax }: Retention): void {
+  trim(stream: string, retention: Retention, wallMs: number): void {
     const log = this.#logs.get(stream);
     if (log === undefined) return;
-    while (log.bytes > bytesMax) {
-      const key = this.#oldestKey(log);
-      if (key === undefined) return;
+    for (let oldest = this.#oldest(log); oldest !== undefined; oldest = this.#oldest(log)) {
+      const block = { bytes: log.bytes, messages: oldest.messagesAfter, timeMs: Infinity };
+      if (retention.ageMsMax !== undefined)
+        block.timeMs = lastTimeOf(this.#blockAt(oldest.key).bytes);
+      if (!exceeds(block, retention, wallMs)) return;
       log.oldest.shift();
-      log.trimmedBelow = readUInt64(key, 4) + 1;
-      log.bytes -= key.readUInt32BE(12);
+      log.trimmedBelow = readUInt64(oldest.key, 4) + 1;
+      log.bytes -= oldest.key.readUInt32BE(12);
       this.#touched.add(log);
-      this.#changes.push({ table: this.#logsTable, key, value: undefined });
+      this.#changes.push({ table: this.#logsTable, key: oldest.key, value: undefined });
     }
   }
 
   dropStream(stream: string): void {
     const log = this.#logs.get(stream);
     if (log === undefined) return;
-    this.trim(stream, { bytesMax: 0 });
+    this.trim(stream, { bytesMax: 0 }, 0);
     this.#logs.delete(stream);
     this.#touched.delete(log);
     this.#changes.push({ table: this.#streamsTable, key: Buffer.from(stream), value: undefined });
@@ -199,7 +208,6 @@ export class LmdbStore implements Store {
       await this.commit();
     } finally {
       await this.#root.close();
-      await this.#directory.release();
     }
   }
 
@@ -252,16 +260,18 @@ export class LmdbStore implements Store {
     return log;
   }
 
-  #oldestKey(log: Log): Buffer | undefined {
-    if (log.oldest.length === 0) {
-      const range = {
-        start: logKey(log.id, log.trimmedBelow, 0),
-        end: logKey(log.id + 1, 0, 0),
-        limit: TRIM_KEYS_MAX,
-      };
+  /** The oldest block that is on disk and not trimmed yet. */
+  #oldest(log: Log): { key: Buffer; messagesAfter: number } | undefined {
+    if (log.oldest.length < 2) {
+      const start = logKey(log.id, log.trimmedBelow, 0);
+      const range = { start, end: logKey(log.id + 1, 0, 0), limit: TRIM_KEYS_MAX };
       log.oldest = [...this.#logsTable.getKeys(range)].map((key) => Buffer.from(key));
     }
-    return log.oldest[0];
+    const [key, next] = log.oldest;
+    if (key === undefined) return undefined;
+    const messagesAfter =
+      next === undefined ? 0 : log.durable.lastSequence - readUInt64(next, 4) + 1;
+    return { key, messagesAfter };
   }
 
   #keyAtOrBefore(log: Log, sequence: number): Buffer | undefined {

@@ -1,8 +1,9 @@
 // The store without a disk: everything is gone with the process. Stream logs
 // are lists of blocks; kept messages already live in the queue engines, so this
 // store only counts them.
-import type { Block } from '../../protocol/records.js';
+import { lastTimeOf, type Block } from '../../protocol/records.js';
 import { Deque } from '../deque.js';
+import { exceeds } from './retention.js';
 import type { Retention, Store } from './store.js';
 
 const JOINED_BYTES_MAX = 256 * 1024;
@@ -53,11 +54,20 @@ export class MemoryStore implements Store {
     return blocks.at(low);
   }
 
-  trim(stream: string, { bytesMax }: Retention): void {
+  trim(stream: string, retention: Retention, wallMs: number): void {
     const log = this.#logs.get(stream);
     if (log === undefined) return;
-    while (log.bytes > bytesMax && log.blocks.length > 1) {
-      log.bytes -= log.blocks.shift()?.bytes.length ?? 0;
+    const last = log.blocks.peekBack()?.last ?? 0;
+    while (log.blocks.length > 0) {
+      const oldest = log.blocks.peek() as Block;
+      const beyond = {
+        bytes: log.bytes,
+        messages: last - oldest.last,
+        timeMs: lastTimeOf(oldest.bytes),
+      };
+      if (!exceeds(beyond, retention, wallMs)) return;
+      log.bytes -= oldest.bytes.length;
+      log.blocks.shift();
     }
   }
 

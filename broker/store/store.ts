@@ -8,6 +8,10 @@ import type { Block } from '../../protocol/records.js';
 export interface Retention {
   /** Octets of log, at most. */
   readonly bytesMax: number;
+  /** Messages, at most; more stay as far as they share a block with one that stays. */
+  readonly messagesMax?: number;
+  /** Milliseconds since they were accepted, at most; likewise. */
+  readonly ageMsMax?: number;
 }
 
 /** A message that waits in a mailbox or a service queue. */
@@ -72,8 +76,8 @@ export interface Store {
    */
   readBlock(stream: string, sequence: number): Block | undefined;
 
-  /** Drops the oldest blocks of a log until it fits. */
-  trim(stream: string, retention: Retention): void;
+  /** Drops the oldest blocks of a log until it fits. @param wallMs the time now, ms since 1970 */
+  trim(stream: string, retention: Retention, wallMs: number): void;
 
   /** Drops a whole log. */
   dropStream(stream: string): void;
