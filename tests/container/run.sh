@@ -1,0 +1,93 @@
+#!/bin/sh
+# Builds the container image from the Dockerfile as it is and runs it for real:
+#
+#   npm run test:container            (or tests/container/run.sh [JEST ARGUMENT…])
+#
+# It needs root on Linux and Debian's buildah, debootstrap, util-linux and
+# iproute2, no container engine and no registry of images: the image is built by
+# buildah on the base that base-image.sh makes, and container.ts runs it. Further
+# arguments go to Jest (-t 'a name').
+#
+# What is checked stands in container.suite.ts. It runs in a network namespace of
+# its own, with a loopback only: the port 9999 is free there, and nothing of this
+# machine is disturbed; and in a process namespace, so that no container outlives
+# it. Where something is missing the script says so in one line
+# and ends with status 0; status 1 means that something failed.
+#
+# The base image is kept in ~/.cache/malamute-container (half a gigabyte; delete
+# it to have it made anew), everything else goes.
+set -eu
+
+for tool in buildah debootstrap unshare nsenter setpriv ip flock; do
+  if ! command -v "$tool" >/dev/null; then
+    echo "container: skipped, $tool is not installed" \
+      "(apt-get install buildah debootstrap util-linux iproute2)"
+    exit 0
+  fi
+done
+if [ "$(id -u)" != 0 ] || ! unshare --mount --pid --net --fork true 2>/dev/null; then
+  echo 'container: skipped, it takes root and the right to make namespaces'
+  exit 0
+fi
+cd "$(dirname "$0")/../.."
+
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/malamute-container
+mkdir -p "$cache"
+exec 9>"$cache/lock"
+flock 9
+folder=$(mktemp -d)
+export BUILDAH_ISOLATION=chroot
+export BUILDAH="buildah --root $cache/storage --runroot $folder/run --storage-driver vfs"
+base=$(sed -n 's/^FROM \(node:[^ ]*\).*/\1/p' Dockerfile)
+
+# Everything but the base image goes, also what a run that was killed left.
+clean() {
+  $BUILDAH rm --all >/dev/null
+  for id in $($BUILDAH images --all --quiet --no-trunc | sort -u); do
+    [ "$id" = "$($BUILDAH images --quiet --no-trunc "docker.io/library/$base" 2>/dev/null)" ] ||
+      $BUILDAH rmi --force "$id" >/dev/null
+  done
+}
+trap 'clean; rm -rf "$folder"' EXIT
+trap 'exit 1' HUP INT TERM
+clean
+
+node scripts/prepare.mjs
+$BUILDAH images --quiet "docker.io/library/$base" >/dev/null 2>&1 || tests/container/base-image.sh "$base"
+
+# npm in the build reaches the registry as npm on this machine does: its settings
+# go in as the secret that the Dockerfile takes, the certificates that they trust
+# by a mount where the base image has an empty folder.
+npm_settings() {
+  for file in globalconfig userconfig; do
+    grep -v '^ *\(cafile\|registry\) *=' "$(npm config get $file)" || true
+  done
+  echo "registry=$(npm config get registry)"
+  if cp "$(npm config get cafile)" "$folder/trusted/"; then
+    echo "cafile=/mnt/$(ls "$folder/trusted")"
+  fi
+}
+mkdir "$folder/trusted"
+(umask 077 && npm_settings >"$folder/npmrc" 2>/dev/null)
+
+echo 'container: building the image …'
+if ! $BUILDAH build --pull-never --format docker --tag malamute-ts \
+  --secret "id=npmrc,src=$folder/npmrc" --volume "$folder/trusted:/mnt:ro" \
+  . >"$folder/build.log" 2>&1; then
+  cat "$folder/build.log" >&2
+  echo 'container: the image does not build' >&2
+  exit 1
+fi
+$BUILDAH inspect --type image malamute-ts >"$folder/image.json"
+MALAMUTE_IMAGE_ROOT=$($BUILDAH mount "$($BUILDAH from --pull-never malamute-ts)")
+MALAMUTE_IMAGE_JSON=$folder/image.json
+export MALAMUTE_IMAGE_ROOT MALAMUTE_IMAGE_JSON
+
+status=0
+unshare --net --pid --fork --kill-child --mount-proc sh -c 'ip link set lo up && "$@"' sh \
+  node --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js \
+  --testMatch '**/tests/container/container.suite.ts' \
+  --json --outputFile "$folder/result.json" "$@" >"$folder/jest.json" || status=$?
+node -p 'const { numPassedTests, numFailedTests } = JSON.parse(fs.readFileSync(process.argv[1], "utf8"));
+  `${numPassedTests} passed, ${numFailedTests} failed`' "$folder/result.json"
+exit "$status"
