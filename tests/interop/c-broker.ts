@@ -21,10 +21,13 @@ export function cEnvironment(prefix: string): Record<string, string> {
   return { LD_LIBRARY_PATH: path, ZSYS_LOGSYSTEM: 'false' };
 }
 
-/** Starts `PREFIX/bin/malamute`; it ends with the test. */
-export async function startCBroker(processes: Processes, prefix: string): Promise<CBroker> {
-  const port = await freePort();
-  const endpoint = `tcp://127.0.0.1:${port}`;
+/** Starts `PREFIX/bin/malamute`, on a free port unless told; it ends with the test. */
+export async function startCBroker(
+  processes: Processes,
+  prefix: string,
+  bind?: string,
+): Promise<CBroker> {
+  const endpoint = bind ?? `tcp://127.0.0.1:${await freePort()}`;
   const config = join(processes.folder(), 'malamute.cfg');
   // Only the bind: without a security section every client is let in.
   writeFileSync(config, `mlm_server\n    bind\n        endpoint = ${endpoint}\n`);

@@ -1,10 +1,10 @@
 // The original Malamute in C against ours: its client with our broker, our SDK
-// with its broker, every pattern, and its client through a restart of our
+// with its broker, every pattern, and each client through a restart of each
 // broker. Run by c-malamute.sh, which compiles the C driver; not part of
 // `npm test`, since few machines have the C Malamute.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startBroker } from '../../broker/index.js';
-import { useProcesses } from '../support/processes.js';
+import { useProcesses, type Child } from '../support/processes.js';
 import { startBrokerProcess } from './broker-process.js';
 import { cEnvironment, startCBroker } from './c-broker.js';
 import { LinePeer } from './line-peer.js';
@@ -13,7 +13,7 @@ import { SCENARIOS, TRACKER_SCENARIOS } from './patterns.js';
 import type { Peer } from './peer.js';
 import { replay } from './replay.js';
 import { SdkPeer } from './sdk-peer.js';
-import { declareAll, expectAllBack, type Survivors } from './restart.js';
+import { declareAll, expectAllBack } from './restart.js';
 
 const prefix = fromScript('MALAMUTE_C_PREFIX');
 const cClient = fromScript('MALAMUTE_C_CLIENT');
@@ -77,31 +77,41 @@ describe.each(STAGES)('through %s', (_, { start, scenarios }) => {
   });
 });
 
-describe('the C client outlives our broker', () => {
-  async function survivors(): Promise<Survivors & { writer: LinePeer }> {
-    return { writer: await c(), reader: await c(), worker: await c() };
-  }
+interface Running {
+  endpoint: string;
+  child: Child;
+}
 
-  it('killed and back at once', async () => {
+/** Both brokers as processes, with a way to start the same one again. */
+const PROCESSES: Record<string, () => (bind?: string) => Promise<Running>> = {
+  'our broker': () => {
     const data = processes.folder();
-    const { endpoint, child } = await startBrokerProcess(processes, data);
-    const clients = await survivors();
-    await declareAll(endpoint, clients);
+    return async (bind) => startBrokerProcess(processes, data, bind);
+  },
+  'the C broker': () => async (bind) => startCBroker(processes, prefix, bind),
+};
+
+describe.each(Object.entries(PROCESSES))('%s is killed and comes back', (_, prepare) => {
+  it.each(Object.entries(PEERS))('%s goes on', async (__, make) => {
+    const start = prepare();
+    const { endpoint, child } = await start();
+    const survivors = { writer: await make(), reader: await make(), worker: await make() };
+    await declareAll(endpoint, survivors);
     await child.stop('SIGKILL');
-    await startBrokerProcess(processes, data, endpoint);
-    await expectAllBack(endpoint, clients, await c());
+    await start(endpoint);
+    await expectAllBack(endpoint, survivors, await c());
   });
+});
 
-  it('away for so long that the client gives it up', async () => {
-    const data = processes.folder();
-    const { endpoint, child } = await startBrokerProcess(processes, data);
-    const clients = await survivors();
-    await declareAll(endpoint, clients);
-    await child.stop();
-    while ((await clients.writer.command('connected'))[0] === 'yes') await sleep(200);
-    await startBrokerProcess(processes, data, endpoint);
-    await expectAllBack(endpoint, clients, await c());
-  });
+it('our broker is away for so long that the C client gives it up; then it goes on', async () => {
+  const data = processes.folder();
+  const { endpoint, child } = await startBrokerProcess(processes, data);
+  const survivors = { writer: await c(), reader: await c(), worker: await c() };
+  await declareAll(endpoint, survivors);
+  await child.stop();
+  while ((await survivors.writer.command('connected'))[0] === 'yes') await sleep(200);
+  await startBrokerProcess(processes, data, endpoint);
+  await expectAllBack(endpoint, survivors, await c());
 });
 
 describe('the C broker plays the transcripts', () => {
