@@ -3,12 +3,13 @@
 import { startBroker, type Broker } from '../../broker/index.js';
 import { connect, type ConnectOptions, type MlmClient } from '../../client/index.js';
 import type { MlmError } from '../../client/errors.js';
+import { onceFree } from '../support/scripted-broker.js';
 
 const brokers: Broker[] = [];
 const clients: MlmClient[] = [];
 
 async function start(endpoint = 'tcp://127.0.0.1:*'): Promise<Broker> {
-  const broker = await startBroker({ bind: [endpoint], ephemeral: true });
+  const broker = await onceFree(() => startBroker({ bind: [endpoint], ephemeral: true }));
   brokers.push(broker);
   return broker;
 }

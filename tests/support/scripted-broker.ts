@@ -61,7 +61,7 @@ export class ScriptedBroker {
   /** Listens on `endpoint`; without one on a free port of the loopback interface. */
   static async start(endpoint = 'tcp://127.0.0.1:*'): Promise<ScriptedBroker> {
     const router = new Router({ linger: 0, mandatory: true });
-    await router.bind(endpoint);
+    await onceFree(() => router.bind(endpoint));
     const broker = new ScriptedBroker(router);
     void broker.#serve();
     return broker;
@@ -135,6 +135,21 @@ export class ScriptedBroker {
       if (!watcher.wanted(received)) continue;
       this.#watchers.delete(watcher);
       watcher.resolve(received);
+    }
+  }
+}
+
+/**
+ * Listens on a port that another socket has just left: ZeroMQ closes sockets in
+ * the background, so the port may be in use a little longer.
+ */
+export async function onceFree<T>(listen: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await listen();
+    } catch (error) {
+      if (!/in use/i.test(String(error))) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
 }
