@@ -1,5 +1,6 @@
 // The command line of `npm run bench`, parsed and checked. It explains itself;
 // it starts nothing.
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 export interface BenchOptions {
@@ -9,6 +10,8 @@ export interface BenchOptions {
   readonly runs: number;
   readonly seconds: number;
   readonly generator: 'auto' | 'c' | 'node';
+  /** The main.js of another build of our broker. */
+  readonly broker: string | undefined;
   /** Install prefix of C Malamute. */
   readonly cPrefix: string | undefined;
 }
@@ -19,8 +22,9 @@ export const HELP = `npm run bench -- [options]
                      --only list prints the names
   --quick            a smoke run of a few seconds: short runs, small counts
   --runs N           measured runs of each contender (default 5, --quick 1)
-  --seconds S        how long one run sends (default 0.8, --quick 0.2)
+  --seconds S        how long one run sends (default 0.6, --quick 0.2)
   --generator KIND   c, node or auto (default: c where it can be compiled)
+  --broker FILE      our broker's main.js of another build (default dist/broker/main.js)
   --c-prefix DIR     where the C Malamute broker is installed (or MLM_C_PREFIX)
 `;
 
@@ -34,6 +38,7 @@ export function parseOptions(words: string[]): BenchOptions | 'help' {
       runs: { type: 'string' },
       seconds: { type: 'string' },
       generator: { type: 'string', default: 'auto' },
+      broker: { type: 'string' },
       'c-prefix': { type: 'string' },
       help: { type: 'boolean', default: false },
     },
@@ -47,8 +52,9 @@ export function parseOptions(words: string[]): BenchOptions | 'help' {
     only,
     quick,
     runs: positive('--runs', values.runs, quick ? 1 : 5),
-    seconds: positive('--seconds', values.seconds, quick ? 0.2 : 0.8),
+    seconds: positive('--seconds', values.seconds, quick ? 0.2 : 0.6),
     generator,
+    broker: values.broker === undefined ? undefined : resolve(values.broker),
     cPrefix: values['c-prefix'] ?? process.env['MLM_C_PREFIX'],
   };
 }

@@ -2,7 +2,7 @@
 // terminal, and the header that says where the figures were made. It formats
 // and judges targets; it measures nothing.
 import { readFileSync } from 'node:fs';
-import { cpus, totalmem } from 'node:os';
+import { cpus, loadavg, totalmem } from 'node:os';
 import type { Bound, Comparison, Group, Row } from './comparison.js';
 import type { Outcome } from './run-comparison.js';
 import { ratios, spread, type Spread } from './statistics.js';
@@ -20,7 +20,8 @@ export function machine(): string {
   const processors = cpus();
   const gigabytes = (totalmem() / 1e9).toFixed(0);
   const model = processors[0]?.model.trim() ?? 'unknown processor';
-  return `${processors.length} × ${model}, ${gigabytes} GB, ${system()}, Node ${process.version}`;
+  const load = (loadavg()[0] ?? 0).toFixed(1);
+  return `${processors.length} × ${model}, ${gigabytes} GB, ${system()}, Node ${process.version}; load average before the run ${load}`;
 }
 
 function system(): string {
@@ -47,9 +48,10 @@ export function rowsOf(
 ): string[] {
   const failures = outcomes.filter((outcome) => outcome.failed !== undefined);
   verdict.failed += failures.length;
-  const lines = failures.map(
-    ({ contender, failed }) =>
-      `| !!! ${comparison.name} FAILED on ${contender.peer.name}: ${failed} |`,
+  const lines = failures.flatMap(({ contender, failed }) =>
+    `${comparison.name} FAILED on ${contender.peer.name}: ${failed}`
+      .split('\n')
+      .map((text) => `!!! ${text}`),
   );
   const [ours, ...others] = outcomes;
   const peers = others.filter(({ samples }) => samples.length > 0);
@@ -82,7 +84,7 @@ function rowLine(
 
 function figures(outcome: Outcome, row: Row): number[] {
   if (outcome.failed !== undefined) return [];
-  return outcome.samples.map((sample) => sample[row.figure]!);
+  return outcome.samples.map((sample) => sample[row.figure]).filter((value) => value !== undefined);
 }
 
 /** The target beside the row and, where it was measured, whether it was met. */

@@ -54,6 +54,8 @@ async function measureOnce(
     const sample = await contender.measure(broker, context);
     if (counts) outcome.samples.push(sample);
   } catch (error) {
-    outcome.failed = error instanceof Error ? error.message : String(error);
+    const words = brokers.get(outcome)?.lastWords();
+    const why = error instanceof Error ? error.message : String(error);
+    outcome.failed = words === undefined ? why : `THE BROKER ENDED: ${words} (${why})`;
   }
 }

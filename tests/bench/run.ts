@@ -8,7 +8,7 @@ import type { Context, Group } from './comparison.js';
 import { Generator } from './load/generator.js';
 import { HELP, parseOptions, type BenchOptions } from './options.js';
 import { malamuteC } from './peers/malamute-c.js';
-import { ours } from './peers/ours.js';
+import { malamuteTs } from './peers/ours.js';
 import type { Peer } from './peers/peer.js';
 import { groupHead, machine, rowsOf, type Verdict } from './report.js';
 import { runComparison } from './run-comparison.js';
@@ -25,7 +25,7 @@ async function main(): Promise<void> {
     console.log(HELP);
     return;
   }
-  const peers = [ours, malamuteC(options.cPrefix)];
+  const peers = [malamuteTs(options.broker), malamuteC(options.cPrefix)];
   const groups = chosen([speed(peers), matching(peers), memory(peers)], options.only);
   if (groups === undefined) return;
   const folder = mkdtempSync(join(tmpdir(), 'mlm-bench-'));

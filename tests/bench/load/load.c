@@ -269,6 +269,7 @@ static void *connect_socket (int type, const char *endpoint)
 {
     void *socket = zmq_socket (context, type);
     set_int (socket, ZMQ_RCVTIMEO, PATIENCE_S * 1000);
+    set_int (socket, ZMQ_SNDTIMEO, PATIENCE_S * 1000);
     set_int (socket, ZMQ_LINGER, PATIENCE_S * 1000);
     set_int (socket, ZMQ_RECONNECT_IVL, 1);     /* ms: the other side may bind later */
     if (zmq_connect (socket, endpoint))

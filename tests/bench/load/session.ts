@@ -24,7 +24,11 @@ export class Session {
   #sending = false;
 
   private constructor(endpoint: string) {
-    this.#socket = new Dealer({ receiveTimeout: PATIENCE_MS, linger: PATIENCE_MS });
+    this.#socket = new Dealer({
+      receiveTimeout: PATIENCE_MS,
+      sendTimeout: PATIENCE_MS,
+      linger: PATIENCE_MS,
+    });
     this.#socket.connect(endpoint);
     this.#pinger = setInterval(() => void this.#ping(), PING_MS);
   }

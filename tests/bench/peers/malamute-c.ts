@@ -24,13 +24,17 @@ export function malamuteC(prefix: string | undefined): Peer {
       const endpoint = `tcp://127.0.0.1:${port}`;
       writeFileSync(config, configuration(endpoint, options.timeoutMs ?? 10_000));
       const env = {
-        ...process.env,
         LD_LIBRARY_PATH: join(prefix!, 'lib'),
         ZSYS_LOGSYSTEM: 'false', // keeps it out of the system's log
       };
-      const broker = new BrokerProcess(program, [config], env, join(folder, 'malamute.log'));
+      const broker = new BrokerProcess(program, [config], env, folder, 'malamute');
       await broker.until(() => listens(port));
-      return { endpoint, pid: broker.pid, stop: () => broker.stop() };
+      return {
+        endpoint,
+        pid: broker.pid,
+        lastWords: () => broker.lastWords(),
+        stop: () => broker.stop(),
+      };
     },
   };
 }

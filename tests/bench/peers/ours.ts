@@ -1,5 +1,5 @@
 // This project's broker as a peer of the benchmark: the built command, as a
-// user starts it, with its default limits.
+// user starts it, with its default limits, and in memory as the C broker is.
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,24 +7,32 @@ import type { Peer, RunningBroker, StartOptions } from './peer.js';
 import { BrokerProcess } from './process.js';
 
 const MAIN = fileURLToPath(new URL('../../../../dist/broker/main.js', import.meta.url));
+const IN_MEMORY = { MLM_EPHEMERAL: 'true' };
 
-export const ours: Peer = {
-  name: 'malamute-ts',
+/** @param main another build's main.js, to compare builds; undefined for this checkout's */
+export function malamuteTs(main = MAIN): Peer {
+  return {
+    name: 'malamute-ts',
 
-  missing() {
-    return existsSync(MAIN) ? undefined : 'dist/broker/main.js is not built';
-  },
+    missing() {
+      return existsSync(main) ? undefined : `there is no ${main}`;
+    },
 
-  async start(folder: string, options: StartOptions): Promise<RunningBroker> {
-    const readyFile = join(folder, `ours-${Date.now()}.json`);
-    const args = [MAIN, '--bind', 'tcp://127.0.0.1:*', '--ready-file', readyFile];
-    if (options.timeoutMs !== undefined) args.push('--timeout', String(options.timeoutMs));
-    const log = join(folder, 'ours.log');
-    const broker = new BrokerProcess(process.execPath, args, process.env, log);
-    const endpoint = await broker.until(() => readEndpoint(readyFile));
-    return { endpoint, pid: broker.pid, stop: () => broker.stop() };
-  },
-};
+    async start(folder: string, options: StartOptions): Promise<RunningBroker> {
+      const readyFile = join(folder, `ours-${Date.now()}.json`);
+      const args = [main, '--bind', 'tcp://127.0.0.1:*', '--ready-file', readyFile];
+      if (options.timeoutMs !== undefined) args.push('--timeout', String(options.timeoutMs));
+      const broker = new BrokerProcess(process.execPath, args, IN_MEMORY, folder, 'ours');
+      const endpoint = await broker.until(() => readEndpoint(readyFile));
+      return {
+        endpoint,
+        pid: broker.pid,
+        lastWords: () => broker.lastWords(),
+        stop: () => broker.stop(),
+      };
+    },
+  };
+}
 
 function readEndpoint(readyFile: string): string | undefined {
   if (!existsSync(readyFile)) return undefined;

@@ -9,6 +9,8 @@ export interface StartOptions {
 export interface RunningBroker {
   readonly endpoint: string;
   readonly pid: number;
+  /** What the broker said last, where it has ended by itself; undefined while it runs. */
+  lastWords(): string | undefined;
   /** Ends the broker; resolves when its process is gone. */
   stop(): Promise<void>;
 }

@@ -2,10 +2,12 @@
 // about it (memory and CPU, from /proc). Nothing about protocols.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { openSync, readFileSync, closeSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const START_MS = 10_000;
 const STOP_MS = 10_000;
+const LOG_SHOWN = 1500;
 const TICKS_PER_SECOND = 100; // USER_HZ, the same on every Linux that Node runs on
 
 export class BrokerProcess {
@@ -14,11 +16,22 @@ export class BrokerProcess {
   readonly #exited: Promise<void>;
   #gone = false;
 
-  /** @param log file that takes what the process prints */
-  constructor(command: string, args: readonly string[], env: NodeJS.ProcessEnv, log: string) {
-    this.#log = log;
-    const out = openSync(log, 'w');
-    this.#child = spawn(command, args, { env, stdio: ['ignore', out, out] });
+  /** @param folder where it runs; `NAME.log` in it takes what it prints */
+  constructor(
+    command: string,
+    args: readonly string[],
+    env: NodeJS.ProcessEnv,
+    folder: string,
+    name: string,
+  ) {
+    this.#log = join(folder, `${name}.log`);
+    const out = openSync(this.#log, 'w');
+    const variables = { ...process.env, ...env };
+    this.#child = spawn(command, args, {
+      cwd: folder,
+      env: variables,
+      stdio: ['ignore', out, out],
+    });
     closeSync(out);
     this.#exited = new Promise((resolve) => {
       const gone = () => {
@@ -41,8 +54,12 @@ export class BrokerProcess {
       await sleep(20);
     }
     await this.stop();
-    const said = readFileSync(this.#log, 'utf8').trim().slice(-2000);
-    throw new Error(`the broker did not start: ${said}`);
+    throw new Error(`the broker did not start: ${this.#lastLines()}`);
+  }
+
+  /** The end of what it printed, where it has ended; undefined while it runs. */
+  lastWords(): string | undefined {
+    return this.#gone ? this.#lastLines() : undefined;
   }
 
   async stop(): Promise<void> {
@@ -50,6 +67,10 @@ export class BrokerProcess {
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_MS);
     await this.#exited;
     clearTimeout(timer);
+  }
+
+  #lastLines(): string {
+    return readFileSync(this.#log, 'utf8').slice(-LOG_SHOWN).trim();
   }
 }
 
