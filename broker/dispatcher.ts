@@ -130,7 +130,7 @@ export class Dispatcher {
       return;
     }
     if (rule.session === 'ends') {
-      this.#sessions.end(session, 'it closed');
+      this.#end(session, 'it closed');
       this.#flusher.replyTo([session.routingId, ...encode(ok())]);
       return;
     }
@@ -148,6 +148,17 @@ export class Dispatcher {
     this.#sessions.end(session, 'it reads none of its replies');
   }
 
+  /** Ends a session; what it was answered before goes out before its last answer. */
+  #end(session: Session, why: string): void {
+    // One whose queue is full would not get them, and must not take the room of others.
+    if (!session.isNative && !session.flush.blocked) {
+      for (const { head } of session.outbox.takeReplies()) {
+        this.#flusher.replyTo([session.routingId, head]);
+      }
+    }
+    this.#sessions.end(session, why);
+  }
+
   /** Answers ERROR and ends the session, if there is one. */
   #fail(session: Session | undefined, routingId: Buffer, { statusCode, reason }: Refusal): void {
     if (session !== undefined) {
@@ -155,7 +166,7 @@ export class Dispatcher {
         address: session.address,
         reason,
       });
-      this.#sessions.end(session, reason);
+      this.#end(session, reason);
     }
     const statusReason = shorten(reason);
     this.#flusher.replyTo([routingId, ...encode({ name: 'ERROR', statusCode, statusReason })]);

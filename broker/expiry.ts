@@ -6,6 +6,8 @@ import { Deadlines, type Expiring } from './deadlines.js';
 
 const RESOLUTION_MS = 5;
 const TIMER_MS_MAX = 2 ** 31 - 1;
+/** Items that fall due in one go, before others have their turn. */
+const DUE_AT_ONCE = 500;
 
 export class Expiry<Item extends Expiring> {
   readonly #clock: Clock;
@@ -28,6 +30,7 @@ export class Expiry<Item extends Expiring> {
   /** Watches an item from now on. @param delayMs 0 for one that never falls due */
   watch(item: Item, delayMs: number): void {
     if (delayMs === 0) return;
+    this.#deadlines.remove(item);
     item.expiresAtMs = this.#clock.nowMs() + delayMs;
     this.#deadlines.add(item);
     this.#arm();
@@ -54,10 +57,10 @@ export class Expiry<Item extends Expiring> {
   #fire(): void {
     this.#timerAtMs = Infinity;
     const nowMs = this.#clock.nowMs();
-    let item = this.#deadlines.takeExpired(nowMs);
-    while (item !== undefined) {
+    for (let due = 0; due < DUE_AT_ONCE; due++) {
+      const item = this.#deadlines.takeExpired(nowMs);
+      if (item === undefined) break;
       this.#onDue(item);
-      item = this.#deadlines.takeExpired(nowMs);
     }
     this.#arm();
     this.#afterwards();

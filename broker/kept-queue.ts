@@ -160,7 +160,13 @@ export abstract class KeptQueue implements Keeper, Committer {
 
   takeBack(message: Message): void {
     this.context.counters.takenBack++;
-    this.putBack(message);
+    const { expiresAtMs } = message;
+    if (expiresAtMs === 0 || expiresAtMs > this.context.clock.nowMs()) {
+      this.putBack(message);
+      return;
+    }
+    this.release(message);
+    this.#tellExpired(message);
   }
 
   due(message: Message): void {
@@ -184,9 +190,12 @@ export abstract class KeptQueue implements Keeper, Committer {
 
   /** Watches a message that waits again: the time that it may wait has gone on running. */
   protected watchExpiry(message: Message): void {
-    const { expiresWallMs } = message;
+    const { expiresAtMs, expiresWallMs } = message;
     if (expiresWallMs === 0) return;
-    this.context.expiry.watch(message, Math.max(1, expiresWallMs - this.context.clock.wallMs()));
+    const { clock, expiry } = this.context;
+    // The wall clock may jump; it counts only for what an earlier run of the broker kept.
+    const leftMs = expiresAtMs > 0 ? expiresAtMs - clock.nowMs() : expiresWallMs - clock.wallMs();
+    expiry.watch(message, Math.max(1, leftMs));
   }
 
   /** Writes a message that changed (attempts, failures) over what the store keeps of it. */
@@ -197,8 +206,12 @@ export abstract class KeptQueue implements Keeper, Committer {
   }
 
   expire(message: Message): void {
-    this.context.counters.expired++;
     this.drop(message);
+    this.#tellExpired(message);
+  }
+
+  #tellExpired(message: Message): void {
+    this.context.counters.expired++;
     const waited = `nobody took it within its timeout (${this.#kind} ${this.name})`;
     this.context.confirmations.tell(message, message.tracker, STATUS.EXPIRED, waited);
   }

@@ -96,8 +96,10 @@ export class Mailboxes {
       this.#context.counters.refused++;
       return mailbox;
     }
-    this.#context.counters.mailboxMessages++;
-    return mailbox.send(origin, sending);
+    const result = mailbox.send(origin, sending);
+    if (typeof result === 'string') this.#dropIdle(mailbox);
+    else this.#context.counters.mailboxMessages++;
+    return result;
   }
 
   /** A session opened with this address: its mail goes there from now on. */

@@ -34,6 +34,8 @@ const BAD_INPUT = 400;
 
 /** The workers that offer a service under one pattern. */
 interface Group {
+  /** Tells it from the other groups of its service. */
+  readonly id: number;
   readonly pattern: Pattern;
   /** Who could take a request, the least recently served first. */
   readonly ready: Set<Worker>;
@@ -57,10 +59,13 @@ export class Service extends KeptQueue {
   readonly workers = new Map<Session, Worker>();
   readonly #groups = new Map<string, Group>();
   readonly #onIdle: (service: Service) => void;
+  #lastGroup = 0;
   #lanes = new Map<string, Lane>();
   #laneOfSubject = new Map<string, Lane>();
   /** Accepted requests that are not durable yet. */
   readonly #gathering = new Deque<Message>();
+  /** Subjects of requests that came back since the last commit. */
+  readonly #returned = new Set<string>();
   #turn = 0;
 
   constructor(
@@ -114,17 +119,17 @@ export class Service extends KeptQueue {
     if (this.idle) this.#onIdle(this);
   }
 
-  /** Gives a worker what waits for it, as far as it takes it. */
-  serve(worker: Worker): void {
+  /** Gives a worker what waits for it. @returns false where it did not take everything */
+  serve(worker: Worker): boolean {
     for (;;) {
       const lane = this.#nextLane(worker);
       if (lane === undefined) {
         this.#setReady(worker);
-        return;
+        return true;
       }
       if (!canTake(worker)) {
         for (const group of worker.groups) group.ready.delete(worker);
-        return;
+        return false;
       }
       this.#give(worker, lane.line.shift() as Message);
       this.#closeIfEmpty(lane);
@@ -138,6 +143,9 @@ export class Service extends KeptQueue {
       if (!message.gone) this.#place(message);
       message = this.#gathering.peek();
     }
+    if (this.#returned.size === 0) return;
+    for (const subject of this.#returned) this.#serveReady(this.#laneFor(subject));
+    this.#returned.clear();
   }
 
   protected override enqueue(message: Message): void {
@@ -218,15 +226,12 @@ export class Service extends KeptQueue {
 
   protected override putBack(message: Message): void {
     const lane = this.#laneFor(message.subject);
-    const worker = lane.line.length === 0 ? this.#readyWorker(lane) : undefined;
-    if (worker !== undefined) {
-      this.#give(worker, message);
-      return;
-    }
     lane.line.putBack(message);
     this.#open(lane);
     this.watchExpiry(message);
-    this.#serveReady(lane);
+    // Others may come back with it: they are given to workers together, the oldest first.
+    this.#returned.add(message.subject);
+    this.place.commits.touch(this);
   }
 
   protected override noteGone(message: Message): void {
@@ -323,18 +328,24 @@ export class Service extends KeptQueue {
   #laneFor(subject: string): Lane {
     let lane = this.#laneOfSubject.get(subject);
     if (lane !== undefined) return lane;
+    if (this.#laneOfSubject.size >= SUBJECTS_CACHED_MAX) this.#forgetSubjects();
     const groups: Group[] = [];
     let key = '';
-    for (const [source, group] of this.#groups) {
+    for (const group of this.#groups.values()) {
       if (!group.pattern.matches(subject)) continue;
       groups.push(group);
-      key += `${source.length}:${source}`;
+      key += `${group.id} `;
     }
     lane = this.#lanes.get(key);
     if (lane === undefined) this.#lanes.set(key, (lane = { groups, line: new PriorityLine() }));
-    if (this.#laneOfSubject.size >= SUBJECTS_CACHED_MAX) this.#laneOfSubject.clear();
     this.#laneOfSubject.set(subject, lane);
     return lane;
+  }
+
+  /** Subjects may be without end; lanes stay where something waits in them. */
+  #forgetSubjects(): void {
+    this.#laneOfSubject.clear();
+    for (const [key, lane] of this.#lanes) if (lane.line.length === 0) this.#lanes.delete(key);
   }
 
   #open(lane: Lane): void {
@@ -359,7 +370,8 @@ export class Service extends KeptQueue {
       if (error instanceof ProtocolError) return refused(error.message);
       throw error;
     }
-    const group: Group = { pattern, ready: new Set(), lanes: new Set(), workers: 0 };
+    const id = ++this.#lastGroup;
+    const group: Group = { id, pattern, ready: new Set(), lanes: new Set(), workers: 0 };
     this.#groups.set(source, group);
     this.#arrangeLanes();
     return group;

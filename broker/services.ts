@@ -42,8 +42,10 @@ export class Services {
       this.#context.counters.refused++;
       return service.reason;
     }
-    this.#context.counters.serviceRequests++;
-    return service.send(origin, sending, sender);
+    const result = service.send(origin, sending, sender);
+    if (typeof result !== 'string') this.#context.counters.serviceRequests++;
+    else if (service.idle) this.#services.delete(name);
+    return result;
   }
 
   /**
@@ -80,7 +82,13 @@ export class Services {
 
   /** The session has room again. */
   resume(session: Session): void {
-    for (const worker of session.offers.values()) worker.service.serve(worker);
+    for (const [name, worker] of session.offers) {
+      if (worker.service.serve(worker) || session.takesMore('service')) continue;
+      // It takes no more: its other services have the first turn next time.
+      session.offers.delete(name);
+      session.offers.set(name, worker);
+      return;
+    }
   }
 
   /** The session ends: nothing more goes to it. */
