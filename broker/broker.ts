@@ -155,8 +155,8 @@ export class Broker {
 
   /** Listens on every endpoint of the options. */
   async start(): Promise<void> {
-    this.#recover();
     try {
+      this.#recover();
       for (const endpoint of this.#options.bind) await this.#transport.bind(endpoint);
     } catch (error) {
       await this.#shutDown();

@@ -48,6 +48,7 @@ interface Change {
 
 export class LmdbStore implements Store {
   readonly persistent = true;
+  readonly #file: string;
   readonly #root: RootDatabase<Buffer, Buffer>;
   readonly #logsTable: Table;
   readonly #streamsTable: Table;
@@ -58,7 +59,8 @@ export class LmdbStore implements Store {
   #changes: Change[] = [];
   #nextId = 1;
 
-  private constructor(root: RootDatabase<Buffer, Buffer>) {
+  private constructor(file: string, root: RootDatabase<Buffer, Buffer>) {
+    this.#file = file;
     this.#root = root;
     const table = { encoding: 'binary', keyEncoding: 'binary' } as const;
     this.#logsTable = root.openDB<Buffer, Buffer>('logs', table);
@@ -87,13 +89,9 @@ export class LmdbStore implements Store {
         overlappingSync: false,
         noSync: !flush,
       });
-      return new LmdbStore(root);
+      return new LmdbStore(file, root);
     } catch (cause) {
-      const what = (cause as Error).message;
-      throw new DataDirectoryError(
-        `${file} is damaged (${what}); restore it from a backup, or move it away to start empty`,
-        { cause },
-      );
+      throw damaged(file, cause);
     }
   }
 
@@ -111,9 +109,17 @@ export class LmdbStore implements Store {
         messages = [];
       }
       queue = name;
-      messages.push(decodeKept(readUInt64(key, key.length - 8), Buffer.from(value)));
+      messages.push(this.#readKept(key, value));
     }
     if (queue !== undefined) yield { queue, messages };
+  }
+
+  #readKept(key: Buffer, value: Buffer): KeptMessage {
+    try {
+      return decodeKept(readUInt64(key, key.length - 8), Buffer.from(value));
+    } catch (cause) {
+      throw damaged(this.#file, cause);
+    }
   }
 
   appendBlock(stream: string, block: Block): void {
@@ -303,6 +309,14 @@ export class LmdbStore implements Store {
     bytes.set(shared.subarray(0, shared.length));
     return { first: readUInt64(key, 4), last: lastSequenceOf(bytes), bytes };
   }
+}
+
+function damaged(file: string, cause: unknown): DataDirectoryError {
+  const what = (cause as Error).message;
+  return new DataDirectoryError(
+    `${file} is damaged (${what}); restore it from a backup, or move it away to start empty`,
+    { cause },
+  );
 }
 
 function logKey(id: number, first: number, bytes: number): Buffer {
