@@ -1,6 +1,6 @@
 // Mail: sending with and without confirmation, reading, confirming.
 import type { MlmClient } from '../../../client/client.js';
-import type { MlmError } from '../../../client/errors.js';
+import { MlmError } from '../../../client/errors.js';
 import type { Command } from '../../../protocol/index.js';
 import { FakeBroker, mailDelivery, settle } from './fakes.js';
 
@@ -75,6 +75,17 @@ describe('sendTo', () => {
     expect(await Promise.all(sends)).toEqual(['TIMEOUT', 'ABORTED']);
     broker.link.bring(confirm('A', 200));
     expect(heard).toEqual(['A 200']);
+  });
+
+  it('with confirm: takes mail back that has not left when the wait ends', async () => {
+    broker.link.cut(new MlmError('DISCONNECTED', 'cut'));
+    const late = codeOf(client.sendTo('bob', 'late', 1, { confirm: true, timeoutMs: 10 }));
+    await client.sendTo('bob', 'kept', 1, { signal: AbortSignal.abort() }).catch(() => undefined);
+    const kept = client.sendTo('bob', 'kept');
+    await broker.clock.pass(100);
+    await kept;
+    expect(await late).toBe('TIMEOUT');
+    expect(sentMail().map(({ subject }) => subject)).toEqual(['kept']);
   });
 
   it('refuses a second wait under one tracker', async () => {

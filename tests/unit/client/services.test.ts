@@ -238,6 +238,21 @@ describe('offer', () => {
     expect(broker.link.names()).not.toContain('SERVICE OFFER');
   });
 
+  it('answers what waits where it is refused in a later session', async () => {
+    client.on('error', () => undefined);
+    await client.offer('svc', () => new Promise(() => undefined));
+    for (const subject of ['running', 'waiting']) broker.link.bring(requestDelivery(subject));
+    broker.answer = (command) =>
+      command.name === 'SERVICE OFFER'
+        ? [{ name: 'ERROR', statusCode: 300, statusReason: 'no' }]
+        : usualAnswer(command);
+    broker.link.cut(new MlmError('DISCONNECTED', 'cut'));
+    await broker.clock.pass(1000);
+    expect(replies().map((reply) => [reply.subject, workerCodeOf(reply)])).toEqual([
+      ['waiting', 'STOPPED'],
+    ]);
+  });
+
   it('is reported where it is refused in a later session', async () => {
     const reported: string[] = [];
     client.on('error', ({ code }) => reported.push(code));

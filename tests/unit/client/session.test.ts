@@ -1,4 +1,5 @@
 // The life of a session: opened, watched, lost, opened again, closed.
+import { getEventListeners } from 'node:events';
 import { MlmError } from '../../../client/errors.js';
 import { FakeBroker, OK, settle, streamDelivery, usualAnswer } from './fakes.js';
 
@@ -255,6 +256,7 @@ describe('a lost session', () => {
     const sends = ['1', '2'].map((subject) => client.stream('s').send(subject));
     await settle();
     first.cut(lostConnection);
+    first.unblock();
     await broker.clock.pass(100);
     await Promise.all(sends);
     expect(broker.link.ofName('STREAM SEND').map(({ subject }) => subject)).toEqual(['1', '2']);
@@ -423,6 +425,36 @@ describe('close', () => {
     await broker.clock.pass(300);
     await closing;
     expect(await sent).toBe('CLOSED');
+  });
+
+  it("is the user's doing, whatever happens meanwhile", async () => {
+    const client = await broker.connect();
+    const closed: unknown[] = [];
+    client.on('closed', (error) => closed.push(error));
+    broker.answer = () => [];
+    const closing = client.close();
+    broker.link.cut(lostConnection);
+    await closing;
+    expect(closed).toEqual([undefined]);
+  });
+
+  it('leaves no listener on any signal', async () => {
+    const client = await broker.connect();
+    const { signal } = new AbortController();
+    const reader = client.stream('s').read({ signal });
+    const loop = (async () => {
+      for await (const mail of client.mailbox({ signal })) await mail.confirm();
+    })();
+    const others = [
+      codeOf(client.stream('s').send('x', 1, { signal })),
+      codeOf(client.sendTo('a', 'b', 1, { signal, confirm: true })),
+      codeOf(client.request('svc', 'x', 1, { signal })),
+    ];
+    expect(getEventListeners(signal, 'abort')).toHaveLength(5);
+    await client.close();
+    await Promise.all([loop, ...others]);
+    expect((await reader.next()).done).toBe(true);
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
   });
 
   it('ends at once where there is no session', async () => {

@@ -1,7 +1,7 @@
 // Readers of streams: who gets what, and what the broker is told.
 import type { MlmClient } from '../../../client/client.js';
 import type { StreamReader } from '../../../client/streams.js';
-import { FakeBroker, settle, streamDelivery, usualAnswer } from './fakes.js';
+import { FakeBroker, OK, settle, streamDelivery, usualAnswer } from './fakes.js';
 
 let broker: FakeBroker;
 let client: MlmClient;
@@ -175,6 +175,27 @@ describe('copies', () => {
     expect(await taken(first)).toEqual(['ab=1', 'ab=2', 'ab=2', 'ab=2']);
   });
 
+  it('are seen though a message from before the second READ came once', async () => {
+    const stream = client.stream('s');
+    const first = stream.read({ pattern: '^a' });
+    await first.ready;
+    broker.answer = () => [];
+    const second = stream.read({ pattern: 'b$' });
+    for (const body of ['1', '2']) broker.link.bring(streamDelivery('ab', body));
+    broker.link.bring(OK);
+    await second.ready;
+    for (const body of ['3', '3', '4', '4']) broker.link.bring(streamDelivery('ab', body));
+    expect(await taken(first)).toEqual(['ab=1', 'ab=2', 'ab=3', 'ab=4']);
+  });
+
+  it('are looked for again when another pattern is read', async () => {
+    const [first] = await twoReaders();
+    for (const body of ['1', '2']) broker.link.bring(streamDelivery('ab', body));
+    await client.stream('s').read({ pattern: 'x' }).ready;
+    for (const body of ['3', '3', '4', '4']) broker.link.bring(streamDelivery('ab', body));
+    expect(await taken(first)).toEqual(['ab=1', 'ab=2', 'ab=3', 'ab=4']);
+  });
+
   it('are not seen where only one pattern matches', async () => {
     const [first] = await twoReaders();
     for (let n = 0; n < 3; n++) broker.link.bring(streamDelivery('ax', 'same'));
@@ -248,6 +269,7 @@ describe('a slow reader', () => {
     broker.link.bring(streamDelivery('0'));
     expect(broker.link.paused).toBe(true);
     await reader.return();
+    await settle();
     expect(broker.link.paused).toBe(false);
   });
 });
