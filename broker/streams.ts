@@ -10,6 +10,8 @@ import { Stream } from './stream.js';
 export class Streams {
   readonly #context: EngineContext;
   readonly #streams = new Map<string, Stream>();
+  /** Sessions for which the log has said so. */
+  readonly #sentTooLarge = new WeakSet<Session>();
 
   constructor(context: EngineContext) {
     this.#context = context;
@@ -157,6 +159,8 @@ export class Streams {
 
   noteTooLarge(session: Session, stream: Stream, bytes: number): void {
     this.#context.counters.refused++;
+    if (this.#sentTooLarge.has(session)) return;
+    this.#sentTooLarge.add(session);
     this.#context.log.warn('a message is too large and was refused', {
       stream: stream.name,
       sender: session.address,
@@ -166,7 +170,13 @@ export class Streams {
 
   /** The session has room again. */
   resume(session: Session): void {
-    for (const stream of session.readers) stream.v1Readers.resume(session);
+    for (const stream of session.readers) {
+      if (stream.v1Readers.resume(session)) continue;
+      // It takes no more: its other streams have the first turn next time.
+      session.readers.delete(stream);
+      session.readers.add(stream);
+      break;
+    }
     if (session.native === undefined) return;
     for (const reader of session.native.readers.values()) reader.resume();
   }

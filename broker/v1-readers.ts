@@ -12,6 +12,11 @@ import type { Session } from './session.js';
 import type { Stream } from './stream.js';
 
 const SUBJECTS_CACHED_MAX = 10_000;
+/** Readers in all lists of the cache together. */
+const READERS_CACHED_MAX = 1_000_000;
+/** A reader with more patterns than this is looked up in the cache, not matched. */
+const PATTERNS_MATCHED_MAX = 4;
+const OWN_MAX = 100_000;
 
 /** One MLM/1 session that reads one stream. */
 export interface V1Reader {
@@ -40,7 +45,8 @@ export class V1Readers {
   readonly #context: EngineContext;
   readonly #readers = new Map<Session, V1Reader>();
   readonly #groups = new Map<string, PatternGroup>();
-  #readersOfSubject = new Map<string, readonly V1Reader[]>();
+  readonly #readersOfSubject = new Map<string, readonly V1Reader[]>();
+  #readersCached = 0;
 
   constructor(stream: Stream, context: EngineContext) {
     this.#stream = stream;
@@ -86,7 +92,7 @@ export class V1Readers {
     }
     reader.patterns.add(group);
     group.readers.add(reader);
-    this.#readersOfSubject = new Map();
+    this.#clearCache();
     return undefined;
   }
 
@@ -98,12 +104,20 @@ export class V1Readers {
       group.readers.delete(reader);
       if (group.readers.size === 0) this.#groups.delete(group.pattern.source);
     }
-    this.#readersOfSubject = new Map();
+    this.#clearCache();
   }
 
   /** A session writes a message; without an address, only its sequence tells that it is its own. */
   noteOwn(session: Session, sequence: number): void {
-    if (session.address === '') this.#readers.get(session)?.own.push(sequence);
+    if (session.address !== '') return;
+    const reader = this.#readers.get(session);
+    if (reader === undefined) return;
+    const { own } = reader;
+    const passed = reader.live ? this.#stream.lastSequence : reader.position - 1;
+    while ((own.peek() ?? Infinity) <= passed) own.shift();
+    // A reader that is so far behind gets the oldest of its own messages back.
+    if (own.length >= OWN_MAX) own.shift();
+    own.push(sequence);
   }
 
   /** Gives the live ones a block that has just become durable. */
@@ -127,11 +141,12 @@ export class V1Readers {
     }
   }
 
-  /** A session has room again: if it is behind, it goes on in the log. */
-  resume(session: Session): void {
+  /** A session has room again: if it is behind, it goes on in the log. @returns false where it stays behind */
+  resume(session: Session): boolean {
     const reader = this.#readers.get(session);
-    if (reader === undefined || reader.live) return;
+    if (reader === undefined || reader.live) return true;
     while (this.#readLog(reader));
+    return reader.live;
   }
 
   /** Reads on in the log for one reader. @returns false where it is live again, or has no room */
@@ -144,7 +159,7 @@ export class V1Readers {
     reader.place = messages;
     while (messages.next()) {
       const { sequence } = messages;
-      if (matchesAny(reader, messages.subject) && !this.#isOwn(reader, messages)) {
+      if (this.#wants(reader, messages.subject) && !this.#isOwn(reader, messages)) {
         if (!reader.session.takesMore('stream')) {
           // This step is taken again when there is room.
           reader.place = undefined;
@@ -222,9 +237,27 @@ export class V1Readers {
       for (const reader of group.readers) readers.add(reader);
     }
     const list = [...readers];
-    if (this.#readersOfSubject.size >= SUBJECTS_CACHED_MAX) this.#readersOfSubject.clear();
+    this.#readersCached += list.length;
+    const full =
+      this.#readersOfSubject.size >= SUBJECTS_CACHED_MAX ||
+      this.#readersCached > READERS_CACHED_MAX;
+    if (full) this.#clearCache();
     this.#readersOfSubject.set(subject, list);
     return list;
+  }
+
+  #clearCache(): void {
+    this.#readersOfSubject.clear();
+    this.#readersCached = 0;
+  }
+
+  /** True where the reader asked for messages with this subject. */
+  #wants(reader: V1Reader, subject: string): boolean {
+    if (reader.patterns.size > PATTERNS_MATCHED_MAX) {
+      return this.#readersFor(subject).includes(reader);
+    }
+    for (const { pattern } of reader.patterns) if (pattern.matches(subject)) return true;
+    return false;
   }
 
   #newGroup(source: string): PatternGroup | Refusal {
@@ -237,9 +270,4 @@ export class V1Readers {
       throw error;
     }
   }
-}
-
-function matchesAny(reader: V1Reader, subject: string): boolean {
-  for (const { pattern } of reader.patterns) if (pattern.matches(subject)) return true;
-  return false;
 }

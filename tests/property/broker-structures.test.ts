@@ -20,15 +20,22 @@ describe('Deque', () => {
   );
 
   function apply(kind: string, deque: Deque<number>, array: number[], n: number): void {
-    if (kind === 'push') void [deque.push(n), array.push(n)];
-    else if (kind === 'unshift') void [deque.unshift(n), array.unshift(n)];
-    else if (kind === 'shift') expect(deque.shift()).toBe(array.shift());
+    if (kind === 'push') {
+      deque.push(n);
+      array.push(n);
+    } else if (kind === 'unshift') {
+      deque.unshift(n);
+      array.unshift(n);
+    } else if (kind === 'shift') expect(deque.shift()).toBe(array.shift());
     else if (kind === 'pop') expect(deque.pop()).toBe(array.pop());
     else if (kind === 'filter') {
       deque.filter((item) => item % 3 !== 0);
       array.splice(0, array.length, ...array.filter((item) => item % 3 !== 0));
     } else if (kind === 'burst') {
-      for (let more = 0; more < 40; more++) void [deque.push(more), array.push(more)];
+      for (let more = 0; more < 40; more++) {
+        deque.push(more);
+        array.push(more);
+      }
     } else {
       while (array.length > 3) expect(deque.shift()).toBe(array.shift());
     }
@@ -123,7 +130,7 @@ describe('WaitingLine', () => {
         steps.forEach((action, sequence) => {
           if (action === 'push') {
             const message = { sequence, gone: false };
-            line.push(message as Message);
+            line.push(message as unknown as Message);
             model.push(message);
           } else if (action === 'shift') {
             const message = model.shift();
@@ -133,7 +140,7 @@ describe('WaitingLine', () => {
           } else if (action === 'back') {
             const message = taken.pop();
             if (message === undefined) return;
-            line.putBack(message as Message);
+            line.putBack(message as unknown as Message);
             model = [...model, message].sort((a, b) => a.sequence - b.sequence);
           } else if (action === 'drain') {
             expect(line.drain()).toEqual(model);
@@ -156,7 +163,7 @@ describe('WaitingLine', () => {
   it('closes up when most of its places are empty', () => {
     const line = new WaitingLine();
     const messages = Array.from({ length: 1000 }, (_, sequence) => ({ sequence, gone: false }));
-    for (const message of messages) line.push(message as Message);
+    for (const message of messages) line.push(message as unknown as Message);
     for (const message of messages.slice(1)) {
       message.gone = true;
       line.noteGone();
