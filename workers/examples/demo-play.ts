@@ -50,7 +50,9 @@ export async function play(stage: Stage): Promise<Map<string, number>> {
   const endpoint = await startBroker(stage);
   const env = { MLM_ENDPOINT: endpoint, MLM_LOG_LEVEL: 'warn' };
   for (const address of WORKERS) {
-    const worker = processes.start(address, WORKER, [], { env: { ...env, MLM_ADDRESS: address } });
+    // Pictures are quick: a job that takes longer waits for a broker that is gone.
+    const own = { MLM_ADDRESS: address, MLM_DRAIN_TIMEOUT: '1000' };
+    const worker = processes.start(address, WORKER, [], { env: { ...env, ...own } });
     say(address, `offers "resize" (pid ${worker.pid ?? 0})`);
   }
   const count = String(names.length);
@@ -74,6 +76,8 @@ export async function play(stage: Stage): Promise<Map<string, number>> {
 async function startBroker({ processes, folder, say, over }: Stage): Promise<string> {
   const readyFile = join(folder, 'broker.json');
   const args = ['--bind', 'tcp://127.0.0.1:*', '--ephemeral', '--ready-file', readyFile];
+  // It is stopped last: what then still waits is for processes that were killed.
+  args.push('--drain-timeout', '500');
   const env = { MLM_LOG_LEVEL: 'warn' };
   const broker = processes.start('broker', BROKER, args, { env, quiet: true });
   await until('the broker', over, () => existsSync(readyFile));

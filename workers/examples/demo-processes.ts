@@ -71,15 +71,12 @@ export class Processes {
     return entry;
   }
 
-  /** Ends them all, the last one first. @returns resolves when none is left */
+  /** Ends them all, the first one last: the others need it. @returns resolves when none is left */
   async stop(): Promise<void> {
     this.#stopping = true;
-    for (const { child, ended } of this.#entries.toReversed()) {
-      child.kill('SIGTERM');
-      const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
-      await ended;
-      clearTimeout(timer);
-    }
+    const [first, ...others] = this.#entries;
+    await Promise.all(others.map(end));
+    if (first !== undefined) await end(first);
   }
 
   /** Ends them all at once. */
@@ -92,6 +89,13 @@ export class Processes {
     if (output === null) return;
     createInterface({ input: output }).on('line', (line) => this.#print(name, line));
   }
+}
+
+async function end({ child, ended }: Entry): Promise<void> {
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS);
+  await ended;
+  clearTimeout(timer);
 }
 
 function endOf(name: string, code: number | null, signal: NodeJS.Signals | null): Error {
