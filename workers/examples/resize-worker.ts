@@ -42,7 +42,7 @@ async function thumbnail(picture: Buffer, sidePx: number) {
     const image = sharp(picture, { limitInputPixels: 100_000_000 });
     const { format, isPalette } = await image.metadata();
     if (!FORMATS.has(format)) throw new Error(`${format} is not a format for thumbnails`);
-    if (isPalette) image.png({ palette: true });
+    if (isPalette) image.png({ palette: true, quality: 80 });
     return await image
       .autoOrient()
       .resize({ width: sidePx, height: sidePx, fit: 'inside', withoutEnlargement: true })
