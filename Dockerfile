@@ -1,12 +1,13 @@
-# The broker as a container, with the commands and the SDK beside it. What it
-# takes and how to run it: docs/operations.md. Nothing but the sources that
-# .dockerignore names enters the build, and nothing but production packages and
-# the built files enters the image.
+# The broker as a container, with the commands and the SDK beside it; and, with
+# `--target workers`, the example workers. How to run both: docs/operations.md.
+# Nothing but the sources that .dockerignore lets through enters the build, and
+# nothing but production packages and what was built enters an image.
+#
+# An own registry of packages: docker build --secret id=npmrc,src=$HOME/.npmrc .
 
 FROM node:26-trixie-slim AS base
 WORKDIR /app
 
-# An own registry: docker build --secret id=npmrc,src=$HOME/.npmrc .
 FROM base AS build
 COPY package.json package-lock.json ./
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --no-audit --no-fund
@@ -17,7 +18,10 @@ FROM base AS packages
 COPY package.json package-lock.json ./
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --omit=dev --no-audit --no-fund
 
-FROM base
+# The image without a command of its own: the commands on the path, run as `node`.
+# The base image's entrypoint is left out, so that a command itself becomes
+# process 1 and gets the signals.
+FROM base AS runtime
 COPY package.json LICENSE ./
 COPY --from=packages /app/node_modules ./node_modules
 COPY --from=build /app/dist ./dist
@@ -27,16 +31,26 @@ RUN ln -s /app/dist/broker/main.js /usr/local/bin/mlm-broker \
   && ln -s /app/dist/client/commands/mlm-tail.js /usr/local/bin/mlm-tail \
   && mkdir /data \
   && chown node:node /data
-
-ENV NODE_ENV=production \
-  MLM_BIND=tcp://*:9999 \
-  MLM_DATA=/data
+ENV NODE_ENV=production
 USER node
+ENTRYPOINT []
+STOPSIGNAL SIGTERM
+
+# What the example workers need beyond that, in the version of the lock file.
+FROM packages AS workers-packages
+RUN --mount=type=secret,id=npmrc,target=/root/.npmrc \
+  sharp=$(node -p 'require("./package-lock.json").packages["node_modules/sharp"].version') \
+  && npm pkg delete devDependencies \
+  && npm install --no-save --no-audit --no-fund "sharp@$sharp"
+
+FROM runtime AS workers
+COPY --from=workers-packages /app/node_modules ./node_modules
+CMD ["node", "dist/workers/examples/resize-worker.js"]
+
+FROM runtime AS broker
+ENV MLM_BIND=tcp://*:9999 \
+  MLM_DATA=/data
 VOLUME /data
 EXPOSE 9999
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["mlm", "ping"]
-STOPSIGNAL SIGTERM
-# The base image's entrypoint is left out: the command itself becomes process 1
-# and gets the signals.
-ENTRYPOINT []
 CMD ["mlm-broker"]

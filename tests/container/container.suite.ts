@@ -4,30 +4,21 @@
 // `npm test`, since it takes root and tools that few machines have.
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { connect, type ConnectOptions, type MlmClient } from '../../client/index.js';
+import { HOSTS, LISTENING, untilBrokerHas, useClients } from './broker.js';
 import { useContainers, type Container, type RunOptions } from './container.js';
 import { loadImage } from './image.js';
 
-const ENDPOINT = 'tcp://127.0.0.1:9999';
-const LISTENING = /^listening on tcp:/;
-
-const image = loadImage();
-const containers = useContainers(image, { localhost: '127.0.0.1', broker: '127.0.0.1' });
-const clients: MlmClient[] = [];
-
-afterEach(async () => {
-  await Promise.all(clients.splice(0).map((client) => client.close()));
-});
-
-async function client(options?: ConnectOptions): Promise<MlmClient> {
-  const connected = await connect(ENDPOINT, options);
-  clients.push(connected);
-  return connected;
-}
+const image = loadImage('malamute-ts');
+const containers = useContainers(HOSTS);
+const client = useClients();
 
 /** A broker as the image starts it, with a volume, once it listens. */
 async function startBroker(options: RunOptions = {}): Promise<Container> {
-  return containers.run({ data: containers.volume(), readyLine: LISTENING, ...options });
+  return containers.run(image, {
+    data: containers.volume(image),
+    readyLine: LISTENING,
+    ...options,
+  });
 }
 
 describe('the image', () => {
@@ -98,11 +89,11 @@ describe('the container', () => {
 
   it('is healthy while the broker answers, and not while it does not', async () => {
     const container = await startBroker();
-    expect(await health(container)).toMatchObject({ code: 0, stderr: '' });
+    expect(await container.health()).toMatchObject({ code: 0, stderr: '' });
     await container.signal('SIGSTOP');
-    expect((await health(container)).code).not.toBe(0);
+    expect((await container.health()).code).not.toBe(0);
     await container.signal('SIGCONT');
-    expect((await health(container)).code).toBe(0);
+    expect((await container.health()).code).toBe(0);
   });
 
   it('ends by SIGTERM with status 0, clients connected or not', async () => {
@@ -112,7 +103,7 @@ describe('the container', () => {
   });
 
   it('keeps mail in its volume through a stop and a start', async () => {
-    const data = containers.volume();
+    const data = containers.volume(image);
     const first = await startBroker({ data });
     const sender = await client();
     await sender.sendTo('absent', 'later', { text: 'still here' });
@@ -127,9 +118,9 @@ describe('the container', () => {
   });
 
   it('refuses a volume that another container uses', async () => {
-    const data = containers.volume();
+    const data = containers.volume(image);
     await startBroker({ data });
-    const second = await containers.run({ data, env: { MLM_BIND: 'tcp://127.0.0.1:*' } });
+    const second = await containers.run(image, { data, env: { MLM_BIND: 'tcp://127.0.0.1:*' } });
     expect(await second.child.waitForExit()).toEqual({ code: 1, signal: null });
     expect(second.child.stderr).toContain('/data is in use by another broker');
   });
@@ -143,19 +134,21 @@ describe('the container', () => {
   });
 
   it('says which option of its environment is wrong', async () => {
-    const container = await containers.run({ env: { MLM_TIMEOUT: 'soon' } });
+    const container = await containers.run(image, { env: { MLM_TIMEOUT: 'soon' } });
     expect(await container.child.waitForExit()).toEqual({ code: 1, signal: null });
     expect(container.child.stderr).toContain('MLM_TIMEOUT: "soon"');
   });
 
   it('has the commands, which find the broker by their environment', async () => {
     await startBroker();
-    const tail = await containers.run({
+    const tail = await containers.run(image, {
       command: ['mlm-tail', '-n', '1', 'results'],
       env: { MLM_ENDPOINT: 'tcp://broker:9999' },
     });
-    await tail.child.stderrMatch(/following/);
-    const send = await containers.run({ command: ['mlm', 'send', 'results', 'done', 'picture 7'] });
+    await untilBrokerHas(await client(), 'streams', { stream: 'results', readers: 1 });
+    const send = await containers.run(image, {
+      command: ['mlm', 'send', 'results', 'done', 'picture 7'],
+    });
     expect(await send.child.waitForExit()).toEqual({ code: 0, signal: null });
     expect(await tail.child.waitForExit()).toEqual({ code: 0, signal: null });
     expect(tail.child.stdout).toContain('picture 7');
@@ -174,11 +167,4 @@ function packagesOf(lockFile: string): Record<string, LockedPackage> {
     packages: Record<string, LockedPackage>;
   };
   return lock.packages;
-}
-
-/** The image's health check, as an engine runs it: from within the container. */
-async function health(container: Container): ReturnType<Container['exec']> {
-  const [kind, ...command] = image.config.Healthcheck.Test;
-  expect(kind).toBe('CMD');
-  return container.exec(...command);
 }

@@ -1,4 +1,4 @@
-// Runs the image as a container, without a container engine: process 1 of its own
+// Runs an image as a container, without a container engine: process 1 of its own
 // process namespace, on the image's file system mounted read-only, as the image's
 // user without any right, with the image's environment and command. It is as
 // strict as compose.yaml; it knows nothing of what runs in the image.
@@ -17,7 +17,6 @@ mount --bind "$ROOT" "$ROOT"
 mount -o remount,bind,ro "$ROOT"
 mount -t proc proc "$ROOT/proc"
 mount --rbind /dev "$ROOT/dev"
-mount -t tmpfs -o mode=1777 tmpfs "$ROOT/tmp"
 mount --bind "$HOSTS" "$ROOT/etc/hosts"
 if [ -n "$DATA" ]; then mount --bind "$DATA" "$ROOT/data"; fi
 exec chroot "$ROOT" "$@"
@@ -44,10 +43,12 @@ export interface ExecResult {
 /** A container that was started. */
 export class Container {
   readonly child: Child;
+  readonly #image: Image;
   readonly #asUser: readonly string[];
 
-  constructor(child: Child, asUser: readonly string[]) {
+  constructor(child: Child, image: Image, asUser: readonly string[]) {
     this.child = child;
+    this.#image = image;
     this.#asUser = asUser;
   }
 
@@ -63,6 +64,13 @@ export class Container {
     const child = await startChild('nsenter', [...namespaces, ...this.#asUser, ...command]);
     const { code } = await child.ended;
     return { code, stdout: child.stdout, stderr: child.stderr };
+  }
+
+  /** Runs the health check of its image. */
+  async health(): Promise<ExecResult> {
+    const [kind, ...command] = this.#image.config.Healthcheck?.Test ?? [];
+    if (kind !== 'CMD') throw new Error('the image has no health check that is a command');
+    return this.exec(...command);
   }
 
   /** Sends a signal to its process 1. */
@@ -102,9 +110,9 @@ export class Container {
 /** What `useContainers` gives a test file. */
 export interface Containers {
   /** Starts a container; it is killed after the test, unless it has ended by then. */
-  run: (options?: RunOptions) => Promise<Container>;
+  run: (image: Image, options?: RunOptions) => Promise<Container>;
   /** A fresh volume: a folder that belongs to the image's user, removed after the test. */
-  volume: () => string;
+  volume: (image: Image) => string;
 }
 
 /**
@@ -113,8 +121,8 @@ export interface Containers {
  *
  * @param hosts addresses by name, as containers find each other
  */
-export function useContainers(image: Image, hosts: Readonly<Record<string, string>>): Containers {
-  const children = new Set<Container>();
+export function useContainers(hosts: Readonly<Record<string, string>>): Containers {
+  const containers = new Set<Container>();
   const folders = new Set<string>();
   const folder = (): string => {
     const path = mkdtempSync(join(tmpdir(), 'malamute-container-'));
@@ -122,13 +130,13 @@ export function useContainers(image: Image, hosts: Readonly<Record<string, strin
     return path;
   };
   afterEach(async () => {
-    await Promise.all([...children].map((container) => container.kill()));
-    children.clear();
+    await Promise.all([...containers].map((container) => container.kill()));
+    containers.clear();
     for (const path of folders) rmSync(path, { recursive: true, force: true });
     folders.clear();
   });
   return {
-    run: async ({ command, env = {}, data = '', readyLine } = {}) => {
+    run: async (image, { command, env = {}, data = '', readyLine } = {}) => {
       const hostsFile = join(folder(), 'hosts');
       const lines = Object.entries(hosts).map(([name, address]) => `${address} ${name}\n`);
       writeFileSync(hostsFile, lines.join(''));
@@ -143,11 +151,11 @@ export function useContainers(image: Image, hosts: Readonly<Record<string, strin
           env: { ROOT: image.root, HOSTS: hostsFile, DATA: data },
           ...(readyLine === undefined ? {} : { readyLine }),
         },
-        (born) => children.add(new Container(born, asUser)),
+        (born) => containers.add(new Container(born, image, asUser)),
       );
-      return new Container(child, asUser);
+      return new Container(child, image, asUser);
     },
-    volume: () => {
+    volume: (image) => {
       const path = folder();
       chownSync(path, image.uid, image.gid);
       return path;

@@ -1,6 +1,6 @@
-// The image that run.sh built: where its file system lies, and what its
-// configuration says of how to run it. It only reads.
-import { readFileSync } from 'node:fs';
+// The images that run.sh built: where their file systems lie, and what their
+// configurations say of how to run them. It only reads.
+import { readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** What the image says, in the words of its configuration. */
@@ -10,9 +10,9 @@ interface ImageConfig {
   readonly Entrypoint: readonly string[] | null;
   readonly Cmd: readonly string[];
   readonly WorkingDir: string;
-  readonly ExposedPorts: Readonly<Record<string, object>>;
-  readonly Volumes: Readonly<Record<string, object>>;
-  readonly Healthcheck: { readonly Test: readonly string[] };
+  readonly ExposedPorts?: Readonly<Record<string, object>>;
+  readonly Volumes?: Readonly<Record<string, object>> | null;
+  readonly Healthcheck?: { readonly Test: readonly string[] };
   readonly StopSignal: NodeJS.Signals;
 }
 
@@ -26,22 +26,23 @@ export interface Image {
 }
 
 /**
- * The image of this run.
+ * An image of this run, by the name that it was built under.
  *
  * @throws {Error} where it was not run.sh that started the tests, or the image has no such user
  */
-export function loadImage(): Image {
-  const root = fromScript('MALAMUTE_IMAGE_ROOT');
-  const json = readFileSync(fromScript('MALAMUTE_IMAGE_JSON'), 'utf8');
+export function loadImage(name: string): Image {
+  const folder = join(imagesFolder(), name);
+  const root = realpathSync(join(folder, 'root'));
+  const json = readFileSync(join(folder, 'image.json'), 'utf8');
   const { config } = (JSON.parse(json) as { Docker: { config: ImageConfig } }).Docker;
   const users = readFileSync(join(root, 'etc', 'passwd'), 'utf8').split('\n');
-  const user = users.map((line) => line.split(':')).find(([name]) => name === config.User);
-  if (user === undefined) throw new Error(`the image has no user "${config.User}"`);
+  const user = users.map((line) => line.split(':')).find(([login]) => login === config.User);
+  if (user === undefined) throw new Error(`the image ${name} has no user "${config.User}"`);
   return { root, config, uid: Number(user[2]), gid: Number(user[3]) };
 }
 
-function fromScript(name: string): string {
-  const value = process.env[name];
-  if (value === undefined) throw new Error(`${name} is not set: run tests/container/run.sh`);
-  return value;
+function imagesFolder(): string {
+  const folder = process.env['MALAMUTE_IMAGES'];
+  if (folder === undefined) throw new Error('there are no images: run tests/container/run.sh');
+  return folder;
 }

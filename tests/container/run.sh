@@ -1,21 +1,21 @@
 #!/bin/sh
-# Builds the container image from the Dockerfile as it is and runs it for real:
+# Builds the container images from the Dockerfile as it is and runs them for real:
 #
 #   npm run test:container            (or tests/container/run.sh [JEST ARGUMENT…])
 #
 # It needs root on Linux and Debian's buildah, debootstrap, util-linux and
-# iproute2, no container engine and no registry of images: the image is built by
-# buildah on the base that base-image.sh makes, and container.ts runs it. Further
-# arguments go to Jest (-t 'a name').
+# iproute2, no container engine and no registry of images: buildah builds the
+# images on the base that base-image.sh makes, and container.ts runs them.
+# Further arguments go to Jest (-t 'a name').
 #
-# What is checked stands in container.suite.ts. It runs in a network namespace of
-# its own, with a loopback only: the port 9999 is free there, and nothing of this
-# machine is disturbed; and in a process namespace, so that no container outlives
-# it. Where something is missing the script says so in one line
-# and ends with status 0; status 1 means that something failed.
+# What is checked stands in container.suite.ts and compose.suite.ts. They run in
+# a network namespace of their own, with a loopback only: the port 9999 is free
+# there, and nothing of this machine is disturbed; and in a process namespace, so
+# that no container outlives them. Where something is missing the script says so
+# in one line and ends with status 0; status 1 means that something failed.
 #
-# The base image is kept in ~/.cache/malamute-container (half a gigabyte; delete
-# it to have it made anew), everything else goes.
+# The base image is kept in ~/.cache/malamute-container (300 MB; delete it to have
+# it made anew), everything else goes.
 set -eu
 
 for tool in buildah debootstrap unshare nsenter setpriv ip flock; do
@@ -70,23 +70,30 @@ npm_settings() {
 mkdir "$folder/trusted"
 (umask 077 && npm_settings >"$folder/npmrc" 2>/dev/null)
 
-echo 'container: building the image …'
-if ! $BUILDAH build --pull-never --format docker --tag malamute-ts \
-  --secret "id=npmrc,src=$folder/npmrc" --volume "$folder/trusted:/mnt:ro" \
-  . >"$folder/build.log" 2>&1; then
-  cat "$folder/build.log" >&2
-  echo 'container: the image does not build' >&2
-  exit 1
-fi
-$BUILDAH inspect --type image malamute-ts >"$folder/image.json"
-MALAMUTE_IMAGE_ROOT=$($BUILDAH mount "$($BUILDAH from --pull-never malamute-ts)")
-MALAMUTE_IMAGE_JSON=$folder/image.json
-export MALAMUTE_IMAGE_ROOT MALAMUTE_IMAGE_JSON
+# build IMAGE TARGET: builds a stage of the Dockerfile, the last one where TARGET is
+# empty, and lays what the tests read of it into a folder.
+build() {
+  echo "container: building $1 …"
+  if ! $BUILDAH build --pull-never --format docker --tag "$1" ${2:+--target "$2"} \
+    --secret "id=npmrc,src=$folder/npmrc" --volume "$folder/trusted:/mnt:ro" \
+    . >"$folder/build.log" 2>&1; then
+    cat "$folder/build.log" >&2
+    echo "container: $1 does not build" >&2
+    exit 1
+  fi
+  mkdir -p "$folder/images/$1"
+  $BUILDAH inspect --type image "$1" >"$folder/images/$1/image.json"
+  root=$($BUILDAH mount "$($BUILDAH from --pull-never "$1")")
+  ln -s "$root" "$folder/images/$1/root"
+}
+build malamute-ts ''
+build malamute-ts-workers workers
+export MALAMUTE_IMAGES="$folder/images"
 
 status=0
 unshare --net --pid --fork --kill-child --mount-proc sh -c 'ip link set lo up && "$@"' sh \
   node --experimental-vm-modules --no-warnings node_modules/jest/bin/jest.js \
-  --testMatch '**/tests/container/container.suite.ts' \
+  --runInBand --verbose --testMatch '**/tests/container/*.suite.ts' \
   --json --outputFile "$folder/result.json" "$@" >"$folder/jest.json" || status=$?
 node -p 'const { numPassedTests, numFailedTests } = JSON.parse(fs.readFileSync(process.argv[1], "utf8"));
   `${numPassedTests} passed, ${numFailedTests} failed`' "$folder/result.json"
