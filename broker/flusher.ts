@@ -5,6 +5,7 @@ import { BatchWriter } from '../protocol/index.js';
 import type { Clock } from './clock.js';
 import type { Counters } from './counters.js';
 import { Deque } from './deque.js';
+import type { Message } from './message.js';
 import type { Flushable, Session } from './session.js';
 import type { SendFailure, Transport } from './transport.js';
 
@@ -116,6 +117,13 @@ export class Flusher implements Flushable {
       const outgoing = outbox.take();
       if (outgoing === undefined) return;
       const { head, content, message } = outgoing;
+      if (message !== undefined && this.#hasExpired(message)) {
+        // Taken back, it is given up, and its sender told.
+        message.keeper.takeBack(message);
+        session.credit++;
+        session.wantsRoom = true;
+        continue;
+      }
       const [only] = content;
       const frames =
         content.length === 1 && only !== undefined
@@ -134,6 +142,10 @@ export class Flusher implements Flushable {
       message?.keeper.taken(message, session);
       if (session.ended) return;
     }
+  }
+
+  #hasExpired({ expiresAtMs }: Message): boolean {
+    return expiresAtMs > 0 && expiresAtMs <= this.#clock.nowMs();
   }
 
   /** Everything that waits for a native session, many commands to a ZeroMQ message. */

@@ -17,12 +17,15 @@ import {
   type Block,
 } from '../../protocol/records.js';
 import { DataDirectoryError } from './data-directory.js';
+import { checkDatabase } from './check-database.js';
 import { exceeds } from './retention.js';
 import { decodeKept, encodeKept } from './kept-codec.js';
 import type { KeptMessage, KeptQueueContent, Retention, Store, StoredStream } from './store.js';
 
 const LOG_KEY_BYTES = 16;
 const TRIM_KEYS_MAX = 256;
+/** What LMDB reports where the disk took less than it was given. */
+const EIO = 5;
 
 type Table = Database<Buffer, Buffer>;
 
@@ -80,6 +83,7 @@ export class LmdbStore implements Store {
    */
   static open(file: string, { flush }: { flush: boolean }): LmdbStore {
     try {
+      checkDatabase(file);
       const root = open<Buffer, Buffer>({
         path: file,
         encoding: 'binary',
@@ -87,6 +91,8 @@ export class LmdbStore implements Store {
         maxDbs: 8,
         // A commit resolves when it is flushed, not before.
         overlappingSync: false,
+        // Every commit is one explicit batch; the implicit ones leave promises that nobody can catch.
+        eventTurnBatching: false,
         noSync: !flush,
       });
       return new LmdbStore(file, root);
@@ -134,11 +140,13 @@ export class LmdbStore implements Store {
   readBlock(stream: string, sequence: number): Block | undefined {
     const log = this.#logs.get(stream);
     if (log === undefined) return undefined;
-    const key = this.#keyAtOrBefore(log, sequence) ?? this.#keyAfter(log, sequence);
+    // What was trimmed may still lie there until the next commit.
+    const from = Math.max(sequence, log.trimmedBelow);
+    const key = this.#keyAtOrBefore(log, from) ?? this.#keyAfter(log, from);
     if (key === undefined) return undefined;
     const block = this.#blockAt(key);
-    if (block.last >= sequence) return block;
-    const next = this.#keyAfter(log, sequence);
+    if (block.last >= from && block.first >= log.trimmedBelow) return block;
+    const next = this.#keyAfter(log, from);
     return next === undefined ? undefined : this.#blockAt(next);
   }
 
@@ -210,22 +218,20 @@ export class LmdbStore implements Store {
   }
 
   async close(): Promise<void> {
-    try {
-      await this.commit();
-    } finally {
-      await this.#root.close();
-    }
+    // What cannot be written now (the disk is full) was not confirmed to anybody.
+    await this.commit()?.catch(() => undefined);
+    await this.#root.close();
   }
 
   async #write(changes: readonly Change[], logs: readonly Log[]): Promise<void> {
-    let written: Promise<unknown> = Promise.resolve();
-    for (const { table, key, value } of changes) {
-      written = value === undefined ? table.remove(key) : table.put(key, value);
-      // All of them settle alike; the last one speaks for the group.
-      written.catch(() => undefined);
-    }
     try {
-      await written;
+      await this.#root.batch(() => {
+        for (const { table, key, value } of changes) {
+          // Within a batch, these have no outcome of their own.
+          if (value === undefined) void table.remove(key);
+          else void table.put(key, value);
+        }
+      });
       for (const log of logs) log.durable = { bytes: log.bytes, lastSequence: log.lastSequence };
       // Reads from here on see what was just written.
       this.#root.resetReadTxn();
@@ -349,8 +355,11 @@ function documentKey(kind: string, name: string): Buffer {
 }
 
 /** lmdb tells why a commit failed by a promise that hangs on the error. */
-async function causeOf(error: unknown): Promise<unknown> {
+async function causeOf(error: unknown): Promise<Error> {
   const { commitError } = error as { commitError?: Promise<never> };
-  if (commitError === undefined) return error;
-  return commitError.catch((cause: unknown) => cause);
+  const cause: unknown = await commitError?.catch((reason: unknown) => reason);
+  const { code, message } = (cause ?? error) as { code?: unknown; message: string };
+  return code === EIO
+    ? new Error('the disk is full, or fails', { cause })
+    : new Error(message, { cause });
 }
