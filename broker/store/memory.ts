@@ -14,7 +14,7 @@ interface Log {
 }
 
 export class MemoryStore implements Store {
-  readonly persistent = false;
+  readonly persistent: boolean = false;
   readonly #logs = new Map<string, Log>();
   #kept = 0;
 
@@ -95,7 +95,7 @@ export class MemoryStore implements Store {
     return [];
   }
 
-  commit(): undefined {
+  commit(): Promise<void> | undefined {
     return undefined;
   }
 
