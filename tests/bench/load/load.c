@@ -40,10 +40,10 @@ static const int PING_EVERY_S = 2;
 
 static struct {
     const char *role, *endpoint, *address, *target, *acks;
-    long window, count, size, subjects, idle, sessions, batch;
+    long window, warmup, count, size, subjects, idle, sessions, batch;
     double seconds;
 } option = {
-    .address = "", .target = "load", .window = 10000, .count = 0, .size = 100,
+    .address = "", .target = "load", .window = 10000, .warmup = 0, .count = 0, .size = 100,
     .subjects = 1, .idle = 0, .sessions = 1, .batch = 100, .seconds = 1
 };
 
@@ -70,6 +70,7 @@ static void parse (int argc, char **argv)
         else if (!strcmp (name, "--target")) option.target = value;
         else if (!strcmp (name, "--acks")) option.acks = value;
         else if (!strcmp (name, "--window")) option.window = atol (value);
+        else if (!strcmp (name, "--warmup")) option.warmup = atol (value);
         else if (!strcmp (name, "--count")) option.count = atol (value);
         else if (!strcmp (name, "--size")) option.size = atol (value);
         else if (!strcmp (name, "--subjects")) option.subjects = atol (value);
@@ -350,35 +351,46 @@ static bool wait_for_acks (long least)
     } while (true);
 }
 
-/*  Sends for --seconds (or --count messages) and waits until all have arrived.  */
+static void send_next (void *socket, frame_t *headers, long header_count, bool last)
+{
+    uint8_t body [option.size];
+    memset (body, 'x', sizeof body);
+    write_body (body, result.count, last);
+    send_message (socket, &headers [result.count % header_count], body);
+    result.count++;
+}
+
+/*  Sends for --seconds (or --count messages) and waits until all have arrived.
+    Before the clock starts, --warmup messages are sent and acknowledged (whole
+    tenths of the window, since receivers acknowledge those).                    */
 static void send_within_window (void *socket, frame_t *headers, long header_count)
 {
     acks = zmq_socket (context, ZMQ_PULL);
     if (zmq_bind (acks, option.acks))
         die ("bind %s: %s", option.acks, zmq_strerror (errno));
     set_int (acks, ZMQ_RCVTIMEO, PATIENCE_S * 1000);
-    uint8_t body [option.size];
-    memset (body, 'x', sizeof body);
     ready ();
 
+    int64_t begin = now ();
+    while (result.count < option.warmup)
+        send_next (socket, headers, header_count, false);
+    result.stalled = !wait_for_acks (option.warmup);
     result.first = now ();
     int64_t deadline = result.first + (int64_t) (option.seconds * 1e9);
-    for (bool last = false; !last; result.count++) {
-        if (result.count - acknowledged >= option.window
-        &&  !wait_for_acks (result.count - option.window + 1)) {
-            result.stalled = true;
-            break;
-        }
+    for (bool last = false; !last && !result.stalled; ) {
+        if (result.count - acknowledged >= option.window)
+            result.stalled = !wait_for_acks (result.count - option.window + 1);
         if (option.count)
             last = result.count + 1 == option.count;
         else
             last = result.count % 16 == 15 && now () > deadline;
-        write_body (body, result.count, last);
-        send_message (socket, &headers [result.count % header_count], body);
+        send_next (socket, headers, header_count, last);
     }
     result.stalled = !wait_for_acks (result.count) || result.stalled;
     result.last = now ();
-    event_done ("");
+    char more [40];
+    snprintf (more, sizeof more, ",\"warmupNs\":%lld", (long long) (result.first - begin));
+    event_done (more);
 }
 
 static void role_write (void)

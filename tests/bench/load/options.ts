@@ -31,6 +31,8 @@ export interface RoleOptions {
   readonly acks?: string;
   /** Messages that may be on their way at once. */
   readonly window?: number;
+  /** Messages to send and have acknowledged before the clock starts: whole tenths of the window. */
+  readonly warmup?: number;
   /** Messages to send; 0 sends for `seconds`. */
   readonly count?: number;
   /** Octets of a body; 9 at least. */
@@ -58,6 +60,8 @@ export interface RoleResult {
   readonly lastNs: number;
   /** CPU time the role used while it worked. */
   readonly cpuMs: number;
+  /** How long the warm-up took, for senders. */
+  readonly warmupNs?: number;
   /** Requests sent, for `request`. */
   readonly sent?: number;
   readonly p50Us?: number;
@@ -69,6 +73,7 @@ const defaults: Required<Omit<RoleOptions, 'endpoint'>> = {
   target: 'load',
   acks: '',
   window: 10_000,
+  warmup: 0,
   count: 0,
   size: 100,
   subjects: 1,

@@ -64,18 +64,24 @@ async function sendWithinWindow(options: Options, session: Session, headers: Buf
   const acks = new Acknowledged();
   await acks.bind(options.acks);
   await ready();
+  let count = 0;
+  const sendNext = async (last: boolean) => {
+    const header = headers[count % headers.length]!;
+    await session.send([header, bodyOf(count++, last, options.size)]);
+  };
+  const beginNs = nowNs();
+  while (count < options.warmup) await sendNext(false);
+  let stalled = !(await acks.reach(count));
   const firstNs = nowNs();
   const deadlineNs = firstNs + options.seconds * 1e9;
-  let count = 0;
-  let stalled = false;
-  for (let last = false; !last && !stalled; count++) {
+  for (let last = false; !last && !stalled;) {
     stalled = !(await acks.reach(count - options.window + 1));
     if (options.count > 0) last = count + 1 === options.count;
     else last = count % 16 === 15 && nowNs() > deadlineNs;
-    await session.send([headers[count % headers.length]!, bodyOf(count, last, options.size)]);
+    await sendNext(last);
   }
   stalled ||= !(await acks.reach(count));
-  done({ count, stalled, firstNs });
+  done({ count, stalled, firstNs, warmupNs: firstNs - beginNs });
   await session.close();
   acks.close();
 }
