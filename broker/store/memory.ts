@@ -63,7 +63,7 @@ export class MemoryStore implements Store {
       const beyond = {
         bytes: log.bytes,
         messages: last - oldest.last,
-        timeMs: lastTimeOf(oldest.bytes),
+        timeMs: retention.ageMsMax === undefined ? Infinity : lastTimeOf(oldest.bytes),
       };
       if (!exceeds(beyond, retention, wallMs)) return;
       log.bytes -= oldest.bytes.length;
