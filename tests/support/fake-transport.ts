@@ -70,6 +70,8 @@ export class FakeTransport implements Transport {
   attempts = 0;
   /** Called within `send`, before the peer has the message. */
   onSend: ((frames: Buffer[]) => void) | undefined;
+  /** Called when a peer's socket has taken a message. */
+  onTaken: ((peer: FakePeer, frames: Buffer[]) => void) | undefined;
   closed = false;
   readonly #peers = new Map<string, FakePeer>();
   readonly #arrived = new Deque<Buffer[]>();
@@ -124,6 +126,7 @@ export class FakeTransport implements Transport {
     // The outcome is decided at once, but known to the caller a moment later.
     if (peer?.isFull === false && failure === undefined) {
       peer.put(message);
+      this.onTaken?.(peer, message);
       await aMoment();
       this.#sending = false;
       return;

@@ -1,5 +1,5 @@
 import { useWorlds } from '../../support/broker-world.js';
-import { brief, CLOSE, confirm, mail, open, PING } from '../../support/v1-commands.js';
+import { brief, CLOSE, confirm, credit, mail, open, PING } from '../../support/v1-commands.js';
 
 const startWorld = useWorlds();
 
@@ -317,6 +317,23 @@ describe('a timeout', () => {
     expect(await world.talk(newer, open('owner'))).toEqual(['OK 200']);
     await world.pass(10);
     expect(sender.read().map(brief)).toEqual(['CONFIRM t 408']);
+  });
+
+  it('that passed while the message was in an outbox keeps it from a client that reads late', async () => {
+    const world = await startWorld();
+    const sender = await world.client('sender');
+    const owner = await world.client('owner');
+    owner.pipeMessages = 0;
+    await world.exchange(owner, credit(2));
+    const parts = { tracker: 't', timeout: 3000 };
+    await world.exchange(sender, mail('owner', 'x', parts), mail('owner', 'y'), mail('owner', 'z'));
+    await world.pass(4000);
+    owner.pipeMessages = Infinity;
+    await world.pass(100);
+    // What was not delivered did not cost its credit.
+    expect(owner.read().map(brief)).toEqual(['y', 'z']);
+    expect(sender.read().map(brief)).toEqual(['CONFIRM t 408']);
+    expect(world.broker.counters).toMatchObject({ expired: 1, mailboxDeliveries: 2 });
   });
 
   it('is not measured by the wall clock', async () => {
