@@ -6,7 +6,6 @@ import type { Clock } from './clock.js';
 import type { Counters } from './counters.js';
 import { Deque } from './deque.js';
 import type { Message } from './message.js';
-import type { Message } from './message.js';
 import type { Flushable, Session } from './session.js';
 import type { SendFailure, Transport } from './transport.js';
 
@@ -143,10 +142,6 @@ export class Flusher implements Flushable {
       message?.keeper.taken(message, session);
       if (session.ended) return;
     }
-  }
-
-  #hasExpired({ expiresAtMs }: Message): boolean {
-    return expiresAtMs > 0 && expiresAtMs <= this.#clock.nowMs();
   }
 
   #hasExpired({ expiresAtMs }: Message): boolean {
