@@ -18,7 +18,8 @@ FROM base AS packages
 COPY package.json package-lock.json ./
 RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --omit=dev --no-audit --no-fund
 
-# The image without a command of its own: the commands on the path, run as `node`.
+# The image without a command of its own: the commands on the path, run as the
+# base image's user `node`.
 # The base image's entrypoint is left out, so that a command itself becomes
 # process 1 and gets the signals.
 FROM base AS runtime
@@ -30,9 +31,10 @@ RUN ln -s /app/dist/broker/main.js /usr/local/bin/mlm-broker \
   && ln -s /app/dist/client/commands/mlm.js /usr/local/bin/mlm \
   && ln -s /app/dist/client/commands/mlm-tail.js /usr/local/bin/mlm-tail \
   && mkdir /data \
-  && chown node:node /data
+  && chown 1000:1000 /data
 ENV NODE_ENV=production
-USER node
+# As a number, so that who demands a user without privileges can see that it is one.
+USER 1000:1000
 ENTRYPOINT []
 STOPSIGNAL SIGTERM
 

@@ -28,17 +28,17 @@ export interface Image {
 /**
  * An image of this run, by the name that it was built under.
  *
- * @throws {Error} where it was not run.sh that started the tests, or the image has no such user
+ * @throws {Error} where it was not run.sh that started the tests, or the image does not say by
+ *   numbers that it runs as a user without privileges
  */
 export function loadImage(name: string): Image {
   const folder = join(imagesFolder(), name);
   const root = realpathSync(join(folder, 'root'));
   const json = readFileSync(join(folder, 'image.json'), 'utf8');
   const { config } = (JSON.parse(json) as { Docker: { config: ImageConfig } }).Docker;
-  const users = readFileSync(join(root, 'etc', 'passwd'), 'utf8').split('\n');
-  const user = users.map((line) => line.split(':')).find(([login]) => login === config.User);
-  if (user === undefined) throw new Error(`the image ${name} has no user "${config.User}"`);
-  return { root, config, uid: Number(user[2]), gid: Number(user[3]) };
+  const [uid = NaN, gid = NaN] = config.User.split(':').map(Number);
+  if (!(uid > 0 && gid > 0)) throw new Error(`the image ${name} runs as "${config.User}"`);
+  return { root, config, uid, gid };
 }
 
 function imagesFolder(): string {
