@@ -250,7 +250,7 @@ class Run {
 it('each message has one fate, and goes where it may go, in its order', async () => {
   const outboxMessages = fc.constantFrom(1, 2, 5, 1000);
   const mailboxMessages = fc.constantFrom(4, 1000);
-  const operations = fc.array(operation, { minLength: 10, maxLength: 70 });
+  const operations = fc.array(operation, { minLength: 10, maxLength: 70, size: 'max' });
   await fc.assert(
     fc.asyncProperty(operations, outboxMessages, mailboxMessages, async (actions, outbox, box) => {
       const run = new Run();
@@ -268,7 +268,11 @@ it('each message has one fate, and goes where it may go, in its order', async ()
 
 it('a request goes to the matching worker that was served least recently', async () => {
   const worker = fc.constantFrom(...PATTERNS);
-  const requests = fc.array(fc.constantFrom(...SUBJECTS), { minLength: 1, maxLength: 40 });
+  const requests = fc.array(fc.constantFrom(...SUBJECTS), {
+    minLength: 1,
+    maxLength: 40,
+    size: 'max',
+  });
   await fc.assert(
     fc.asyncProperty(
       fc.array(worker, { minLength: 1, maxLength: 6 }),

@@ -6,7 +6,7 @@ import { Deque } from '../../broker/deque.js';
 import type { Message } from '../../broker/message.js';
 import { WaitingLine } from '../../broker/waiting-line.js';
 
-const RUNS = { numRuns: 300 };
+const RUNS = { numRuns: 50 };
 
 describe('Deque', () => {
   const operation = fc.oneof(
@@ -43,7 +43,7 @@ describe('Deque', () => {
 
   it('is an array whose both ends are cheap', () => {
     fc.assert(
-      fc.property(fc.array(operation, { maxLength: 120 }), (operations) => {
+      fc.property(fc.array(operation, { maxLength: 120, size: 'max' }), (operations) => {
         const deque = new Deque<number>();
         const array: number[] = [];
         operations.forEach((kind, n) => {
@@ -73,7 +73,7 @@ describe('Deadlines', () => {
 
   it('gives up what has expired, the earliest first, and nothing else', () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 200, size: 'max' }), (steps) => {
         const deadlines = new Deadlines<Item>();
         let model: Item[] = [];
         let nowMs = 0;
@@ -123,7 +123,7 @@ describe('WaitingLine', () => {
 
   it('is a queue from which messages may vanish, and to which they may come back', () => {
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 250 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 250, size: 'max' }), (steps) => {
         const line = new WaitingLine();
         let model: Place[] = [];
         const taken: Place[] = [];
