@@ -16,7 +16,8 @@ import { asBuffer, encodeValue } from './value.js';
  * | a received message | its frames, as they are |
  * | anything else | one: the value as MessagePack (an empty list, too, is a value) |
  *
- * The bytes are not copied: leave them alone until the send has resolved.
+ * The bytes are not copied: leave them alone until the send has resolved. (Messages to a
+ * stream are, in native sessions.)
  *
  * @throws {MlmError} INVALID_ARGUMENT where MessagePack cannot hold the value
  */
@@ -28,7 +29,8 @@ export function encodeBody(body: unknown): Buffer[] {
   return [encodeValue(body)];
 }
 
-function isFrames(body: unknown): body is Uint8Array[] {
+/** True for a list of frames, not empty. */
+export function isFrames(body: unknown): body is Uint8Array[] {
   return (
     Array.isArray(body) &&
     body[0] instanceof Uint8Array &&

@@ -1,30 +1,37 @@
 // The client as its user sees it: one object with the verbs, over one session.
 // It wires the rooms together, brings each delivery to the room it is for, and
 // does nothing else itself.
-import type { Command } from '../protocol/index.js';
+import { Admin } from './admin.js';
 import { systemClock, type Clock } from './clock.js';
 import { Connection } from './connection.js';
-import { aborted, ignore, MlmError } from './errors.js';
+import { aborted, closedError, ignore, MlmError } from './errors.js';
 import { Events, type ClientEvents } from './events.js';
 import { Intake } from './intake.js';
-import { Mailbox, type MailboxOptions, type MailboxReader, type SendToOptions } from './mailbox.js';
+import type { MailboxOptions, MailboxReader, SendToOptions } from './mailbox.js';
 import type { Reply } from './message.js';
+import { NativeOutbox } from './native/outbox.js';
+import { NativeRooms } from './native/rooms.js';
+import { NativeSession, type NativeDelivery } from './native/session.js';
 import type { Handler, Offer } from './offer.js';
 import { checkMs, checkSignal, checkText, resolveOptions, type ConnectOptions } from './options.js';
 import { Outbox } from './outbox.js';
 import { Pending } from './pending.js';
-import { Requests, type RequestOptions } from './requests.js';
+import type { RequestOptions } from './requests.js';
 import type { Room } from './room.js';
-import { Services, type OfferOptions } from './services.js';
-import { Stream, Streams } from './streams.js';
+import type { Rooms } from './rooms.js';
+import type { OfferOptions } from './services.js';
+import type { Stream } from './stream.js';
 import { dialDealer, type Dial } from './transport.js';
-import type { Delivery } from './wire.js';
+import { V1Rooms } from './v1-rooms.js';
 
 /** What tests put in the place of real time and real sockets. */
 export interface ClientParts {
   readonly clock?: Clock;
   readonly dial?: Dial;
 }
+
+/** How a client speaks with its broker. */
+export type SessionProtocol = 'native' | 'v1';
 
 /** Where a client is. `connecting` and `disconnected` pass by themselves. */
 export type ClientState = 'connecting' | 'open' | 'disconnected' | 'closing' | 'closed';
@@ -41,26 +48,28 @@ type Listener<Name extends keyof ClientEvents> = (...what: ClientEvents[Name]) =
  * A client of a Malamute broker; `connect` makes one.
  *
  * It keeps its session by itself: pings the broker, opens a lost session again,
- * repeats what it reads and offers, then sends what waited. What was on its way
- * when a session was lost may be lost with it: MLM/1 does not confirm sends.
+ * repeats what it reads and offers, then sends what waited. In native sessions it
+ * also sends again what the broker had not accepted when a session was lost: such
+ * a message can arrive twice. On MLM/1, which does not confirm sends, what was on
+ * its way then may be lost.
  */
-export class MlmClient {
+export class MlmClient extends Admin {
   readonly endpoint: string;
   /** The name of this client's mailbox; empty where it is anonymous. */
   readonly address: string;
   readonly #connection: Connection;
   readonly #room: Room;
   readonly #events = new Events();
-  readonly #streams: Streams;
-  readonly #mailbox: Mailbox;
-  readonly #requests: Requests;
-  readonly #services: Services;
+  /** Made when the first session opens, which says of which kind they are. */
+  #v1: V1Rooms | undefined;
+  #native: NativeRooms | undefined;
   readonly #pongs: Pending<undefined>;
   readonly #opened: Promise<void>;
   readonly #closed: Promise<void>;
   #pings = 0;
 
   private constructor(endpoint: string, given: ConnectOptions, parts: ClientParts) {
+    super();
     const options = resolveOptions(given);
     const { clock = systemClock, dial = dialDealer } = parts;
     this.endpoint = checkText('endpoint', endpoint);
@@ -70,6 +79,18 @@ export class MlmClient {
     const intake = new Intake((paused) => {
       this.#connection.pause(paused);
       events.emit(paused ? 'paused' : 'resumed');
+    });
+    const sendings = new NativeOutbox(
+      options.sendMessagesMax,
+      options.bufferBytesMax,
+      ({ writer, count, waiters }, error) => {
+        if (writer === undefined) return;
+        events.refused({ stream: writer.stream, count: count - waiters.length, error });
+      },
+    );
+    const native = new NativeSession(sendings, {
+      deliver: (delivery: NativeDelivery) => this.#native?.deliver(delivery),
+      pong: () => this.#pongs.resolveAll(undefined),
     });
     let opened = ignore;
     let failed: (error: MlmError) => void = ignore;
@@ -84,11 +105,13 @@ export class MlmClient {
     this.#connection = new Connection(
       endpoint,
       options,
-      { clock, dial, outbox, intake },
+      { clock, dial, outbox, intake, native },
       {
-        deliver: (delivery) => this.#deliver(delivery),
+        deliver: (delivery) => this.#v1?.deliver(delivery),
         pong: () => this.#pongs.resolveAll(undefined),
-        opened: () => {
+        opened: (isNative) => {
+          if (isNative) this.#native ??= new NativeRooms(this.#room);
+          else this.#v1 ??= new V1Rooms(this.#room);
           opened();
           events.emit('connected');
         },
@@ -96,7 +119,7 @@ export class MlmClient {
         reconnecting: (attempt, delayMs) => events.emit('reconnecting', { attempt, delayMs }),
         report: (error) => events.report(error),
         closed: (error) => {
-          this.#endRooms(error);
+          this.#endAll(error);
           failed(error ?? closedError());
           closed();
           events.emit('closed', error);
@@ -104,11 +127,7 @@ export class MlmClient {
       },
     );
     this.#opened.catch(ignore);
-    this.#room = { options, clock, connection: this.#connection, outbox, intake, events };
-    this.#streams = new Streams(this.#room);
-    this.#mailbox = new Mailbox(this.#room);
-    this.#requests = new Requests(this.#room);
-    this.#services = new Services(this.#room);
+    this.#room = { options, clock, connection: this.#connection, outbox, intake, events, native };
     this.#pongs = new Pending(clock, intake);
   }
 
@@ -145,43 +164,64 @@ export class MlmClient {
     return state === 'renewing' ? 'connecting' : state;
   }
 
+  /** Whether sessions are native or MLM/1, as the broker of the first one could. */
+  get protocol(): SessionProtocol {
+    return this.#native === undefined ? 'v1' : 'native';
+  }
+
   /** A stream, to send to and to read. @throws {MlmError} INVALID_ARGUMENT */
   stream(name: string): Stream {
-    return new Stream(checkText('stream', name), this.#streams);
+    return this.#rooms.stream(checkText('stream', name));
+  }
+
+  /**
+   * Waits for everything that was sent so far, published messages too: in native
+   * sessions until the broker has accepted (or refused) it, on MLM/1 until it has
+   * left.
+   *
+   * @throws {MlmError} CLOSED, DISCONNECTED
+   */
+  flush(): Promise<void> {
+    return this.#rooms.flush();
   }
 
   /**
    * Sends mail to the mailbox of an address, which need not be connected.
    *
    * @param body see `encodeBody`: frames as they are, anything else as MessagePack
-   * @returns resolves when the mail has left for the broker; with `confirm`, when
-   *   its receiver has confirmed it
-   * @throws {MlmError} BUFFER_FULL, CLOSED, DISCONNECTED, ABORTED, INVALID_ARGUMENT; with
+   * @returns resolves when the broker has accepted the mail (on MLM/1: when it has left);
+   *   with `confirm`, when its receiver has confirmed it
+   * @throws {MlmError} REFUSED, BUFFER_FULL, CLOSED, DISCONNECTED, ABORTED, INVALID_ARGUMENT; with
    *   `confirm` also EXPIRED (the broker: not delivered in `timeoutMs`), REFUSED (the
    *   receiver or the broker), TIMEOUT (neither word came in `timeoutMs`)
    */
   sendTo(address: string, subject: string, body?: unknown, options?: SendToOptions): Promise<void> {
-    return this.#mailbox.send(address, subject, body, options);
+    return this.#rooms.mailbox.send(address, subject, body, options);
   }
 
   /**
-   * Reads the own mailbox. Each mail goes to one reader; what comes while there
-   * is none waits for the next, up to the client's bounds, and is then dropped
-   * (event `dropped`). Leaving the loop loses nothing that was not taken. Replies
-   * to `request` do not appear here.
+   * Reads the own mailbox. Each mail goes to one reader. In native sessions the
+   * broker keeps a mail until it is dealt with, which asking for the next one says,
+   * or `mail.confirm()` and `mail.reject()`; what was not when the session ends
+   * comes again. On MLM/1 what comes while there is no reader waits for the next,
+   * up to the client's bounds, and is then dropped (event `dropped`). Leaving the
+   * loop loses nothing that was not taken. Replies to `request` do not appear here.
    *
    * @throws {MlmError} UNSUPPORTED for an anonymous client, CLOSED. The loop throws
    *   DISCONNECTED where the session is lost for good, and just ends at `close`
    */
   mailbox(options: MailboxOptions = {}): MailboxReader {
-    return this.#mailbox.read(options);
+    return this.#rooms.mailbox.read(options);
   }
 
   /**
    * Offers a service. The handler's return value is sent to the requester as mail
-   * with the request's subject and tracker; what it throws, as an error reply
-   * (worker-error.ts has its form), which rejects the requester's promise with
-   * WORKER_ERROR. An anonymous requester gets nothing.
+   * with the request's subject and tracker. In native sessions a request whose
+   * handler throws is tried again (see `RequestFailure` for what else a handler can
+   * say), and one whose worker loses its session is given to another; after a number
+   * of attempts it becomes a dead letter. On MLM/1 what a handler throws is an error
+   * reply (worker-error.ts has its form). In the end it rejects the requester's
+   * promise with WORKER_ERROR. An anonymous requester gets nothing.
    *
    * @returns resolves when the broker has accepted the offer
    * @throws {MlmError} INVALID_ARGUMENT, REFUSED, ABORTED, CLOSED, DISCONNECTED
@@ -189,8 +229,8 @@ export class MlmClient {
   offer(service: string, handler: Handler): Promise<Offer>;
   offer(service: string, options: OfferOptions, handler: Handler): Promise<Offer>;
   offer(service: string, first: OfferOptions | Handler, second?: Handler): Promise<Offer> {
-    if (typeof first === 'function') return this.#services.offer(service, {}, first);
-    if (second !== undefined) return this.#services.offer(service, first, second);
+    if (typeof first === 'function') return this.#rooms.services.offer(service, {}, first);
+    if (second !== undefined) return this.#rooms.services.offer(service, first, second);
     return Promise.reject(new MlmError('INVALID_ARGUMENT', 'an offer needs a handler'));
   }
 
@@ -208,7 +248,7 @@ export class MlmClient {
     body?: unknown,
     options?: RequestOptions,
   ): Promise<Reply> {
-    return this.#requests.request(service, subject, body, options);
+    return this.#rooms.requests.request(service, subject, body, options);
   }
 
   /**
@@ -241,7 +281,7 @@ export class MlmClient {
   close(): Promise<void> {
     const { state } = this.#connection;
     if (state !== 'closing' && state !== 'closed') {
-      this.#endRooms(undefined);
+      this.#endAll(undefined);
       this.#connection.close();
     }
     return this.#closed;
@@ -265,41 +305,19 @@ export class MlmClient {
     return this;
   }
 
-  #deliver(delivery: Delivery): void {
-    switch (delivery.name) {
-      case 'STREAM DELIVER':
-        this.#streams.deliver(delivery);
-        break;
-      case 'MAILBOX DELIVER':
-        if (!this.#requests.onMail(delivery)) this.#mailbox.deliver(delivery);
-        break;
-      case 'SERVICE DELIVER':
-        this.#services.deliver(delivery);
-        break;
-      case 'CONFIRM':
-        this.#confirmed(delivery);
-        break;
-    }
+  protected override call(method: string, given: Record<string, unknown>): Promise<unknown> {
+    return this.#rooms.call(method, given);
   }
 
-  #confirmed(confirm: Command<'CONFIRM'>): void {
-    if (this.#requests.onConfirm(confirm) || this.#mailbox.onConfirm(confirm)) return;
-    const { tracker, statusCode: status, statusReason: reason } = confirm;
-    this.#events.emit('confirm', { tracker, status, reason });
+  /** Nobody has a client before its first session was open. */
+  get #rooms(): Rooms {
+    return (this.#native ?? this.#v1) as Rooms;
   }
 
-  #endRooms(error: MlmError | undefined): void {
-    const pending = error ?? closedError();
-    this.#services.stopAll();
-    this.#streams.end(error);
-    this.#mailbox.end(error, pending);
-    this.#requests.end(pending);
-    this.#pongs.fail(pending);
+  #endAll(error: MlmError | undefined): void {
+    (this.#native ?? this.#v1)?.end(error);
+    this.#pongs.fail(error ?? closedError());
   }
-}
-
-function closedError(): MlmError {
-  return new MlmError('CLOSED', 'the client is closed');
 }
 
 function connectTimeout(endpoint: string, timeoutMs: number): MlmError {

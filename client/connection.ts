@@ -6,11 +6,13 @@ import { PROTOCOL_NAME, PROTOCOL_VERSION } from '../protocol/index.js';
 import { Backoff } from './backoff.js';
 import type { Clock, Timer } from './clock.js';
 import { Declarations, type Declaration, type DeclaringCommand } from './declarations.js';
-import { MlmError } from './errors.js';
+import { ignore, MlmError } from './errors.js';
 import type { Intake } from './intake.js';
 import { LIFE, type Action, type LifeEvent, type State } from './life.js';
+import type { NativeSession } from './native/session.js';
+import { agreedTo, NATIVE_OFFER } from './negotiation.js';
 import type { Options } from './options.js';
-import type { DataCommand, Outbox } from './outbox.js';
+import type { DataCommand, Outbox, Sent } from './outbox.js';
 import type { Dial } from './transport.js';
 import { Wire, type Answer, type ControlCommand, type Delivery } from './wire.js';
 
@@ -18,7 +20,8 @@ import { Wire, type Answer, type ControlCommand, type Delivery } from './wire.js
 export interface ConnectionHooks {
   deliver(delivery: Delivery): void;
   pong(): void;
-  opened(): void;
+  /** @param native whether the session is a native one; that does not change later */
+  opened(native: boolean): void;
   lost(error: MlmError): void;
   reconnecting(attempt: number, delayMs: number): void;
   /** The broker refused something that nobody waits for. */
@@ -33,6 +36,8 @@ export interface ConnectionParts {
   readonly dial: Dial;
   readonly outbox: Outbox;
   readonly intake: Intake;
+  /** What fills native sessions. */
+  readonly native: NativeSession;
 }
 
 const NOT_IMPLEMENTED = 501;
@@ -56,6 +61,8 @@ export class Connection {
   #cause: MlmError | undefined;
   /** True once a session has been open. */
   #opened = false;
+  /** Whether sessions are native, as the first one turned out; undefined before it. */
+  #isNative: boolean | undefined;
   #heard = false;
   #silentMs = 0;
   #openMs = 0;
@@ -95,7 +102,7 @@ export class Connection {
    * @param stream the stream that a STREAM SEND goes to
    * @returns as `Outbox.add`; rejects with CLOSED, or what ended the client, after its end
    */
-  send(command: DataCommand, stream?: string): Promise<void> {
+  send(command: DataCommand, stream?: string): Promise<Sent> {
     const { over } = this;
     if (over !== undefined) return Promise.reject(over);
     const sent = this.#parts.outbox.add(command, stream);
@@ -124,13 +131,18 @@ export class Connection {
         resolve();
         return false;
       };
-      this.#wire?.control(command, { accepted: resolve, refused, dropped: resolve });
+      this.#wire?.control(command, { accepted: () => resolve(), refused, dropped: resolve });
     });
   }
 
   /** Sends a PING, if there is a session. */
   ping(): void {
-    if (this.#state === 'open') this.#wire?.ping();
+    if (this.#state === 'open') this.#sendPing();
+  }
+
+  #sendPing(): void {
+    if (this.#isNative === true) this.#parts.native.say({ name: 'PING' });
+    else this.#wire?.ping();
   }
 
   /** Takes messages from the socket, or leaves them there. */
@@ -190,6 +202,7 @@ export class Connection {
           address: this.#options.address,
         },
         this.#openAnswer,
+        this.#asksForNative ? NATIVE_OFFER : undefined,
       );
     },
 
@@ -198,6 +211,7 @@ export class Connection {
       const wire = this.#wire;
       this.#wire = undefined;
       wire?.drop();
+      this.#parts.native.lost();
       for (const resolve of this.#renewals.splice(0)) resolve();
     },
 
@@ -210,7 +224,10 @@ export class Connection {
     },
 
     replay: () => {
-      if (this.#wire !== undefined) this.#declarations.replay(this.#wire);
+      const wire = this.#wire;
+      if (wire === undefined) return;
+      if (this.#isNative === true) this.#parts.native.opened(() => wire.kick());
+      else this.#declarations.replay(wire);
     },
 
     flow: () => {
@@ -218,7 +235,7 @@ export class Connection {
     },
 
     announceOpen: () => {
-      this.#hooks.opened();
+      this.#hooks.opened(this.#isNative === true);
     },
 
     announceLoss: () => {
@@ -243,22 +260,36 @@ export class Connection {
 
     flushAndPart: () => {
       this.#after(this.#options.closeTimeoutMs, 'overdue');
-      void this.#parts.outbox.settled().then(() => {
+      const { native, outbox } = this.#parts;
+      const settled = this.#isNative === true ? native.outbox.flushed() : outbox.settled();
+      const part = (): void => {
         if (this.#state !== 'closing') return;
         this.#wire?.control({ name: 'CONNECTION CLOSE' }, this.#closeAnswer);
-      });
+      };
+      // Where the outbox fails, the session is over anyway.
+      settled.then(part, ignore);
     },
 
     finish: () => {
       const error = this.over as MlmError;
       this.#parts.outbox.fail(error);
+      this.#parts.native.fail(error);
       this.#declarations.fail(error);
       this.#hooks.closed(this.#cause);
     },
   };
 
   readonly #openAnswer: Answer = {
-    accepted: () => this.#handle('accepted'),
+    accepted: (properties) => {
+      const isNative = this.#asksForNative && agreedTo(properties?.());
+      if (this.#isNative === true && !isNative) {
+        this.#handle('giveUp', notNativeAnyMore(this.#endpoint));
+        return;
+      }
+      this.#isNative = isNative;
+      if (isNative) this.#wire?.goNative(this.#parts.native);
+      this.#handle('accepted');
+    },
     refused: (error) => {
       // At first, a refusal is an answer to who connects; later it may pass.
       if (error.status === NOT_IMPLEMENTED) this.#handle('giveUp', unsupported(error));
@@ -271,6 +302,11 @@ export class Connection {
     accepted: () => this.#handle('parted'),
     refused: () => true,
   };
+
+  /** What a client has begun as, it stays. */
+  get #asksForNative(): boolean {
+    return this.#isNative ?? this.#options.protocol === 'auto';
+  }
 
   #newWire(): Wire {
     const { dial, outbox, intake } = this.#parts;
@@ -316,7 +352,7 @@ export class Connection {
       this.#handle('silent', new MlmError('DISCONNECTED', message));
       return;
     }
-    this.#wire?.ping();
+    this.#sendPing();
     this.#beatLater();
   }
 }
@@ -324,6 +360,13 @@ export class Connection {
 function unsupported(error: MlmError): MlmError {
   const message = `the broker does not speak ${PROTOCOL_NAME} version ${PROTOCOL_VERSION}: ${error.message}`;
   return new MlmError('UNSUPPORTED', message, { cause: error, status: error.status });
+}
+
+function notNativeAnyMore(endpoint: string): MlmError {
+  const message =
+    `the broker at ${endpoint} spoke native sessions before, and now only ${PROTOCOL_NAME}: ` +
+    'what this client does needs them. Connect anew';
+  return new MlmError('UNSUPPORTED', message);
 }
 
 function lostForGood(cause: MlmError | undefined): MlmError {

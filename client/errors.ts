@@ -66,3 +66,14 @@ export function aborted(what: string, signal: AbortSignal): MlmError {
 export function ignore(): void {
   // Nothing: the error has another way to its reader.
 }
+
+/** The error for what a session of MLM/1 has no way to do. */
+export function notOnV1(what: string): MlmError {
+  const message = `${what} needs a native session; this one speaks MLM/1`;
+  return new MlmError('UNSUPPORTED', message);
+}
+
+/** The error for what waits when the user closes the client. */
+export function closedError(): MlmError {
+  return new MlmError('CLOSED', 'the client is closed');
+}

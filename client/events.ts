@@ -1,6 +1,7 @@
 // The events of a client and the one place that emits them. An error that
 // nobody listens for becomes a process warning: never silence, never a crash.
 import type { MlmError } from './errors.js';
+import type { Gap } from './stream.js';
 
 /** A message that was received and had to be dropped, because its reader is too slow. */
 export interface Dropped {
@@ -9,6 +10,15 @@ export interface Dropped {
   readonly name: string;
   readonly subject: string;
   readonly sender: string;
+}
+
+/** Messages that were published and that the broker did not accept. */
+export interface Refused {
+  readonly stream: string;
+  /** How many, one after the other. */
+  readonly count: number;
+  /** REFUSED, with the broker's reason. */
+  readonly error: MlmError;
 }
 
 /** A CONFIRM for tracked mail whose sender did not wait for it. */
@@ -34,6 +44,10 @@ export interface ClientEvents {
   confirm: [confirmation: Confirmation];
   /** The first of a row of messages that had to be dropped. */
   dropped: [dropped: Dropped];
+  /** The broker did not accept what was published. Without a listener it is an `error`. */
+  refused: [refused: Refused];
+  /** A reader has come to messages that the stream does not hold any more, and goes on after them. */
+  gap: [gap: Gap];
   /** A reader's queue is full: nothing more is taken from the broker for now. */
   paused: [];
   resumed: [];
@@ -74,6 +88,12 @@ export class Events {
         });
       }
     }
+  }
+
+  /** Reports that the broker did not accept what was published. */
+  refused(refused: Refused): void {
+    if ((this.#entries.get('refused') ?? []).length > 0) this.emit('refused', refused);
+    else this.report(refused.error);
   }
 
   /** Reports a failure that no promise carries. */

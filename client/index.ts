@@ -2,17 +2,26 @@
 import { MlmClient } from './client.js';
 import type { ConnectOptions } from './options.js';
 
-export type { ClientState, MlmClient, PingOptions } from './client.js';
+export type {
+  CursorInfo,
+  DeadLetter,
+  DeadLetterCount,
+  FailedAttempt,
+  StreamInfo,
+} from './admin.js';
+export type { ClientState, MlmClient, PingOptions, SessionProtocol } from './client.js';
 export { encodeBody } from './body.js';
 export { MlmError, type MlmErrorCode } from './errors.js';
-export type { ClientEvents, Confirmation, Dropped } from './events.js';
+export type { ClientEvents, Confirmation, Dropped, Refused } from './events.js';
 export type { MailboxOptions, MailboxReader, SendToOptions } from './mailbox.js';
 export type { Mail, Message, Reply, ServiceRequest, StreamMessage } from './message.js';
 export type { Handler, Offer } from './offer.js';
 export type { ConnectOptions } from './options.js';
 export type { RequestOptions } from './requests.js';
 export type { OfferOptions } from './services.js';
-export type { ReadOptions, SendOptions, Stream, StreamReader } from './streams.js';
+export type { Sent } from './outbox.js';
+export type { From, Gap, ReadOptions, SendOptions, Stream, StreamReader } from './stream.js';
+export { RequestFailure, type FailureClass } from './worker-error.js';
 
 /**
  * Connects to a Malamute broker, this project's or the C original.

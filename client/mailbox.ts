@@ -6,6 +6,7 @@ import { STATUS, type Command } from '../protocol/index.js';
 import { encodeBody } from './body.js';
 import { MlmError } from './errors.js';
 import { Mail, type Confirms } from './message.js';
+import type { MailVerbs } from './rooms.js';
 import { checkMs, checkSignal, checkText } from './options.js';
 import { Pending } from './pending.js';
 import { DeliveryQueue, QueueIterator } from './queue.js';
@@ -31,7 +32,7 @@ export interface MailboxOptions {
 /** A reader of the own mailbox. */
 export type MailboxReader = AsyncIterableIterator<Mail, undefined>;
 
-export class Mailbox implements Confirms {
+export class Mailbox implements MailVerbs {
   readonly #room: Room;
   readonly #queue: DeliveryQueue<Mail>;
   readonly #pending: Pending<undefined>;
@@ -54,11 +55,8 @@ export class Mailbox implements Confirms {
     options: SendToOptions = {},
   ): Promise<void> {
     const { timeoutMs, signal } = options;
+    checkSend(address, subject, options);
     const tracker = this.#trackerOf(options);
-    checkText('address', address);
-    checkText('subject', subject, { empty: true });
-    if (timeoutMs !== undefined) checkMs('timeoutMs', timeoutMs);
-    checkSignal('sending', signal);
     const command: Command<'MAILBOX SEND'> = {
       name: 'MAILBOX SEND',
       address,
@@ -67,19 +65,12 @@ export class Mailbox implements Confirms {
       timeout: timeoutMs ?? 0,
       content: encodeBody(body),
     };
-    if (options.confirm !== true) return sendUnder(this.#room, signal, command);
-    return this.#sendAndWait(command, options);
+    if (options.confirm === true) await this.#sendAndWait(command, options);
+    else await sendUnder(this.#room, signal, command);
   }
 
   read({ signal }: MailboxOptions): MailboxReader {
-    const { connection, options } = this.#room;
-    if (options.address === '') {
-      throw new MlmError(
-        'UNSUPPORTED',
-        'an anonymous client has no mailbox: connect with an address',
-      );
-    }
-    if (connection.over !== undefined) throw connection.over;
+    checkMailbox(this.#room);
     this.#readers++;
     this.#queue.patient = true;
     const reader = new QueueIterator(this.#queue, signal, () => {
@@ -91,7 +82,7 @@ export class Mailbox implements Confirms {
   }
 
   deliver({ sender, address, subject, tracker, content }: Command<'MAILBOX DELIVER'>): void {
-    const mail = new Mail(this, sender, subject, tracker, content);
+    const mail = new Mail(this.#confirmsOf(tracker), sender, subject, tracker, content);
     const taken = this.#queue.push(mail, bytesOf(content));
     if (!taken && !this.#dropping) {
       this.#room.events.emit('dropped', { from: 'mailbox', name: address, subject, sender });
@@ -105,12 +96,11 @@ export class Mailbox implements Confirms {
     return this.#pending.reject(tracker, confirmError('the mail', status, reason));
   }
 
-  confirm(tracker: string): Promise<void> {
-    return this.#confirm(tracker, STATUS.SUCCESS, '');
-  }
-
-  reject(tracker: string, reason: string): Promise<void> {
-    return this.#confirm(tracker, STATUS.FAILED, reason);
+  #confirmsOf(tracker: string): Confirms {
+    return {
+      confirm: () => this.#confirm(tracker, STATUS.SUCCESS, ''),
+      reject: (reason) => this.#confirm(tracker, STATUS.FAILED, reason),
+    };
   }
 
   /** The client is over. */
@@ -126,7 +116,6 @@ export class Mailbox implements Confirms {
   }
 
   #trackerOf({ tracker, confirm }: SendToOptions): string {
-    if (tracker !== undefined) checkText('tracker', tracker, { empty: confirm !== true });
     if (confirm !== true) return tracker ?? '';
     const chosen = tracker ?? `${this.#trackerPrefix}${++this.#trackers}`;
     if (!this.#pending.has(chosen)) return chosen;
@@ -147,6 +136,28 @@ export class Mailbox implements Confirms {
     });
     return confirmed;
   }
+}
+
+/** @throws {MlmError} INVALID_ARGUMENT, ABORTED */
+export function checkSend(
+  address: string,
+  subject: string,
+  { timeoutMs, tracker, confirm, signal }: SendToOptions,
+): void {
+  if (tracker !== undefined) checkText('tracker', tracker, { empty: confirm !== true });
+  checkText('address', address);
+  checkText('subject', subject, { empty: true });
+  if (timeoutMs !== undefined) checkMs('timeoutMs', timeoutMs);
+  checkSignal('sending', signal);
+}
+
+/** @throws {MlmError} UNSUPPORTED for an anonymous client; what ended the client */
+export function checkMailbox({ connection, options }: Room): void {
+  if (options.address === '') {
+    const message = 'an anonymous client has no mailbox: connect with an address';
+    throw new MlmError('UNSUPPORTED', message);
+  }
+  if (connection.over !== undefined) throw connection.over;
 }
 
 /** What a CONFIRM with another status than 200 says. */

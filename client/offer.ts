@@ -6,10 +6,16 @@ import type { ServiceRequest } from './message.js';
 import type { DeliveryQueue } from './queue.js';
 import type { SubjectFilter } from './subject-filter.js';
 import { bytesOf } from './value.js';
-import { encodeThrown, encodeWorkerError } from './worker-error.js';
 
 /** Handles one request. What it returns is the reply's body; what it throws, an error reply. */
 export type Handler = (request: ServiceRequest) => unknown;
+
+/** What became of a request. */
+export type Outcome =
+  | { readonly kind: 'done'; readonly content: Buffer[] }
+  | { readonly kind: 'failed'; readonly thrown: unknown }
+  /** It was not begun: the offer was stopped, or has too many already. */
+  | { readonly kind: 'stopped' | 'overloaded' };
 
 /** What an offer needs of the room it stands in. */
 export interface OfferParts {
@@ -19,7 +25,7 @@ export interface OfferParts {
   readonly concurrency: number;
   readonly handler: Handler;
   readonly queue: DeliveryQueue<ServiceRequest>;
-  answer(request: ServiceRequest, content: Buffer[]): void;
+  finish(request: ServiceRequest, outcome: Outcome): void;
   /** Takes the offer back from the broker. @returns resolves when nothing more comes for it */
   withdraw(offer: Offer): Promise<void>;
 }
@@ -54,8 +60,9 @@ export class Offer {
   }
 
   /**
-   * Stops offering, and waits for the handlers that run. MLM/1 cannot take back
-   * an offer: the client closes its session and opens a new one without it, so
+   * Stops offering, and waits for the handlers that run. In a native session the
+   * broker gives what was not begun to other workers. MLM/1 cannot take back an
+   * offer: the client closes its session and opens a new one without it, so
    * that the broker gives further requests to other workers. (Mail waits with
    * the broker meanwhile. Stream messages sent in these few milliseconds are
    * missed: a client that must not miss any should not be the one that stops an
@@ -88,36 +95,34 @@ export class Offer {
       return true;
     }
     if (this.#parts.queue.push(request, bytesOf(request.content))) return true;
-    this.#parts.answer(request, encodeWorkerError('OVERLOADED', 'too many requests wait here'));
+    this.#parts.finish(request, { kind: 'overloaded' });
     return false;
   }
 
   /** @internal Answers what was not begun, and begins nothing more. */
   refuseWaiting(): void {
-    for (const request of this.#parts.queue.clear()) this.#parts.answer(request, stoppedBody());
+    for (const request of this.#parts.queue.clear()) {
+      this.#parts.finish(request, { kind: 'stopped' });
+    }
   }
 
   async #run(first: ServiceRequest): Promise<void> {
     this.#running++;
     for (let next: ServiceRequest | undefined = first; next !== undefined;) {
       const request: ServiceRequest = next;
-      this.#parts.answer(request, await this.#bodyFor(request));
+      // What waited while its session was lost is done by somebody else.
+      if (!request.signal.aborted) this.#parts.finish(request, await this.#outcomeOf(request));
       next = this.#parts.queue.take();
     }
     this.#running--;
     if (this.#running === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
-  async #bodyFor(request: ServiceRequest): Promise<Buffer[]> {
+  async #outcomeOf(request: ServiceRequest): Promise<Outcome> {
     try {
-      return encodeBody(await this.#parts.handler(request));
+      return { kind: 'done', content: encodeBody(await this.#parts.handler(request)) };
     } catch (thrown) {
-      return encodeThrown(thrown);
+      return { kind: 'failed', thrown };
     }
   }
-}
-
-/** The answer to a request that comes for an offer that was stopped. */
-export function stoppedBody(): Buffer[] {
-  return encodeWorkerError('STOPPED', 'this worker has stopped: ask again, another may take it');
 }

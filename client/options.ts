@@ -25,7 +25,10 @@ export interface ConnectOptions {
   readonly brokerTimeoutMs?: number | undefined;
   /** How long `close` may take, ms. Default 2000. */
   readonly closeTimeoutMs?: number | undefined;
-  /** Messages that may wait to be sent, and wait for each reader. Default 100000 and 1000. */
+  /**
+   * Messages that may wait to be sent (in native sessions: to be accepted), and wait for each
+   * reader. Default 100000, and 1000 for each reader (10000 for native readers of streams).
+   */
   readonly bufferMessagesMax?: number | undefined;
   /** Octets of bodies that may wait to be sent, and wait for each reader. Default 64 MiB. */
   readonly bufferBytesMax?: number | undefined;
@@ -33,6 +36,11 @@ export interface ConnectOptions {
   readonly signal?: AbortSignal | undefined;
   /** Whether to open a lost session again. Default true. */
   readonly reconnect?: boolean | undefined;
+  /**
+   * `auto` (the default) asks for a native session, and speaks MLM/1 where the broker knows no
+   * other; `v1` always speaks MLM/1.
+   */
+  readonly protocol?: 'auto' | 'v1' | undefined;
 }
 
 /** The options with their defaults in place. */
@@ -44,8 +52,11 @@ export interface Options {
   readonly closeTimeoutMs: number;
   readonly sendMessagesMax: number;
   readonly readMessagesMax: number;
+  /** The default credit of a native reader, where the user gave one. */
+  readonly windowMessages: number | undefined;
   readonly bufferBytesMax: number;
   readonly reconnect: boolean;
+  readonly protocol: 'auto' | 'v1';
 }
 
 const SEND_MESSAGES_MAX = 100_000;
@@ -72,9 +83,16 @@ export function resolveOptions(options: ConnectOptions): Options {
       'bufferMessagesMax',
       options.bufferMessagesMax ?? READ_MESSAGES_MAX,
     ),
+    windowMessages: options.bufferMessagesMax,
     bufferBytesMax: checkCount('bufferBytesMax', options.bufferBytesMax ?? BUFFER_BYTES_MAX),
     reconnect: options.reconnect ?? true,
+    protocol: checkProtocol(options.protocol ?? 'auto'),
   };
+}
+
+function checkProtocol(value: string): 'auto' | 'v1' {
+  if (value === 'auto' || value === 'v1') return value;
+  throw new MlmError('INVALID_ARGUMENT', `protocol is "${value}"; it must be "auto" or "v1"`);
 }
 
 /** A whole number of milliseconds, 1 or more. @throws {MlmError} INVALID_ARGUMENT */

@@ -10,6 +10,14 @@ import { bytesOf } from './value.js';
 /** The commands that carry data: none of them is answered on MLM/1. */
 export type DataCommand = Command<'STREAM SEND' | 'MAILBOX SEND' | 'SERVICE SEND' | 'CONFIRM'>;
 
+/** What `send` resolves with. */
+export interface Sent {
+  /** The place of the message in its stream; undefined on MLM/1, which does not tell. */
+  readonly sequence: number | undefined;
+}
+
+const HANDED_OVER: Sent = { sequence: undefined };
+
 /** Messages that go out one after the other and settle together. */
 interface Run {
   /** The stream that they are written to; undefined where it does not matter. */
@@ -18,7 +26,7 @@ interface Run {
   readonly commands: (DataCommand | undefined)[];
   /** The first one that has not left. */
   at: number;
-  readonly promise: Promise<void>;
+  readonly promise: Promise<Sent>;
   readonly resolve: () => void;
   readonly reject: (error: MlmError) => void;
 }
@@ -43,6 +51,16 @@ export class Outbox {
     this.#bytesMax = bytesMax;
   }
 
+  /** True where one more message may be sent. */
+  get hasRoom(): boolean {
+    return this.#messages === 0 || this.#fits(0);
+  }
+
+  /** @throws {MlmError} BUFFER_FULL */
+  checkRoom(): void {
+    if (!this.hasRoom) throw this.#fullError();
+  }
+
   get messages(): number {
     return this.#messages;
   }
@@ -58,7 +76,7 @@ export class Outbox {
    * @returns resolves when the socket has taken it; rejects with BUFFER_FULL at
    *   once where there is no room, or with what ended the session for good
    */
-  add(command: DataCommand, stream?: string): Promise<void> {
+  add(command: DataCommand, stream?: string): Promise<Sent> {
     const bytes = sizeOf(command);
     if (this.#messages > 0 && !this.#fits(bytes)) return Promise.reject(this.#fullError());
     this.#messages++;
@@ -75,8 +93,8 @@ export class Outbox {
   }
 
   /** Resolves once what waits now has left, or has failed. */
-  settled(): Promise<void> {
-    return (this.#runs.last()?.promise ?? Promise.resolve()).catch(ignore);
+  async settled(): Promise<void> {
+    await this.#runs.last()?.promise.catch(ignore);
   }
 
   /** Takes back a message that has not left; one that has is not missed. */
@@ -151,8 +169,8 @@ export class Outbox {
 function newRun(command: DataCommand, stream: string | undefined): Run {
   let resolve: () => void = ignore;
   let reject: (error: MlmError) => void = ignore;
-  const promise = new Promise<void>((onSent, onFailed) => {
-    resolve = onSent;
+  const promise = new Promise<Sent>((onSent, onFailed) => {
+    resolve = () => onSent(HANDED_OVER);
     reject = onFailed;
   });
   return { stream, commands: [command], at: 0, promise, resolve, reject };

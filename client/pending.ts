@@ -34,6 +34,11 @@ export class Pending<T> {
     this.#intake = intake;
   }
 
+  /** How many answers are awaited. */
+  get size(): number {
+    return this.#waits.size;
+  }
+
   has(tracker: string): boolean {
     return this.#waits.has(tracker);
   }

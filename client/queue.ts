@@ -122,6 +122,13 @@ export class DeliveryQueue<T> {
     }
   }
 
+  /** Throws away what is queued; more may come. */
+  empty(): void {
+    this.#items.drain();
+    this.#bytes = 0;
+    this.#balance();
+  }
+
   /** Nothing more comes and nothing more is wanted. @returns what was queued */
   clear(): T[] {
     this.end();

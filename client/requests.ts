@@ -4,12 +4,13 @@
 import { randomBytes } from 'node:crypto';
 import { STATUS, type Command } from '../protocol/index.js';
 import { encodeBody } from './body.js';
-import { MlmError } from './errors.js';
+import { MlmError, notOnV1 } from './errors.js';
 import { confirmError } from './mailbox.js';
 import { Reply } from './message.js';
 import { checkMs, checkSignal, checkText } from './options.js';
 import { Pending } from './pending.js';
 import type { Room } from './room.js';
+import type { RequestVerbs } from './rooms.js';
 import { readWorkerError } from './worker-error.js';
 
 export interface RequestOptions {
@@ -17,11 +18,52 @@ export interface RequestOptions {
   readonly timeoutMs?: number | undefined;
   /** Ends the waiting. A request that has not left is taken back. */
   readonly signal?: AbortSignal | undefined;
+  /** 0 (the default) to 9: what is more urgent goes first. Native sessions only. */
+  readonly priority?: number | undefined;
+  /** How long no worker is to get the request, ms. Native sessions only. */
+  readonly delayMs?: number | undefined;
 }
 
 const TIMEOUT_MS = 30_000;
+const PRIORITY_MAX = 9;
 
-export class Requests {
+/** The options of a request with their defaults in place. */
+export interface CheckedRequest {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+  readonly priority: number;
+  readonly delayMs: number;
+}
+
+/** @throws {MlmError} INVALID_ARGUMENT, ABORTED, UNSUPPORTED for an anonymous client */
+export function checkRequest(
+  address: string,
+  service: string,
+  subject: string,
+  { timeoutMs = TIMEOUT_MS, signal, priority = 0, delayMs = 0 }: RequestOptions,
+): CheckedRequest {
+  if (address === '') {
+    const message =
+      'an anonymous client gets no replies: connect with an address, or with none given';
+    throw new MlmError('UNSUPPORTED', message);
+  }
+  checkText('service', service);
+  checkText('subject', subject, { empty: true });
+  checkMs('timeoutMs', timeoutMs);
+  if (!Number.isInteger(priority) || priority < 0 || priority > PRIORITY_MAX) {
+    const message = `priority is ${String(priority)}; it must be a whole number from 0 to ${PRIORITY_MAX}`;
+    throw new MlmError('INVALID_ARGUMENT', message);
+  }
+  if (delayMs !== 0) checkMs('delayMs', delayMs);
+  if (delayMs >= timeoutMs) {
+    const message = `delayMs is ${delayMs}: the request would be given up after its timeoutMs of ${timeoutMs}`;
+    throw new MlmError('INVALID_ARGUMENT', message);
+  }
+  checkSignal('the request', signal);
+  return { timeoutMs, signal, priority, delayMs };
+}
+
+export class Requests implements RequestVerbs {
   readonly #room: Room;
   readonly #pending: Pending<Reply>;
   readonly #trackerPrefix = `r-${randomBytes(6).toString('hex')}-`;
@@ -37,18 +79,17 @@ export class Requests {
     service: string,
     subject: string,
     body: unknown,
-    { timeoutMs = TIMEOUT_MS, signal }: RequestOptions = {},
+    given: RequestOptions = {},
   ): Promise<Reply> {
     const { connection, options, outbox } = this.#room;
-    if (options.address === '') {
-      const message =
-        'an anonymous client gets no replies: connect with an address, or with none given';
-      throw new MlmError('UNSUPPORTED', message);
-    }
-    checkText('service', service);
-    checkText('subject', subject, { empty: true });
-    checkMs('timeoutMs', timeoutMs);
-    checkSignal('the request', signal);
+    const { timeoutMs, signal, priority, delayMs } = checkRequest(
+      options.address,
+      service,
+      subject,
+      given,
+    );
+    if (priority > 0) throw notOnV1('a priority');
+    if (delayMs > 0) throw notOnV1('a delay');
     const tracker = `${this.#trackerPrefix}${++this.#trackers}`;
     const command: Command<'SERVICE SEND'> = {
       name: 'SERVICE SEND',
@@ -108,6 +149,6 @@ export class Requests {
  * The broker gives a request up a little before we do, so that its word (EXPIRED:
  * no worker took it) comes before our TIMEOUT (whatever happened, no reply came).
  */
-function brokerTimeoutMs(timeoutMs: number): number {
+export function brokerTimeoutMs(timeoutMs: number): number {
   return timeoutMs - Math.min(100, Math.floor(timeoutMs / 10));
 }

@@ -5,8 +5,9 @@ import type { Connection } from './connection.js';
 import { aborted } from './errors.js';
 import type { Events } from './events.js';
 import type { Intake } from './intake.js';
+import type { NativeSession } from './native/session.js';
 import type { Options } from './options.js';
-import type { DataCommand, Outbox } from './outbox.js';
+import type { DataCommand, Outbox, Sent } from './outbox.js';
 import type { QueueBounds } from './queue.js';
 
 export interface Room {
@@ -16,6 +17,7 @@ export interface Room {
   readonly outbox: Outbox;
   readonly intake: Intake;
   readonly events: Events;
+  readonly native: NativeSession;
 }
 
 /** The bounds of a reader's queue. */
@@ -36,7 +38,7 @@ export function sendUnder(
   signal: AbortSignal | undefined,
   command: DataCommand,
   stream?: string,
-): Promise<void> {
+): Promise<Sent> {
   const sent = connection.send(command, stream);
   if (signal === undefined) return sent;
   return new Promise((resolve, reject) => {

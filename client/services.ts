@@ -4,24 +4,31 @@
 // business.
 import type { Command } from '../protocol/index.js';
 import type { Declaration } from './declarations.js';
-import { aborted, MlmError } from './errors.js';
+import { aborted, closedError, MlmError } from './errors.js';
 import { ServiceRequest } from './message.js';
-import { Offer, stoppedBody, type Handler } from './offer.js';
+import { Offer, type Handler, type Outcome } from './offer.js';
 import { checkCount, checkPattern, checkSignal, checkText } from './options.js';
 import { DeliveryQueue } from './queue.js';
 import { boundsOf, type Room } from './room.js';
+import type { ServiceVerbs } from './rooms.js';
 import { SubjectFilter } from './subject-filter.js';
+import { encodeThrown, encodeWorkerError } from './worker-error.js';
 
 export interface OfferOptions {
   /** Subjects to take: a regular expression, searched, not anchored. Without it all. */
   readonly pattern?: string | undefined;
-  /** How many requests may be handled at the same time. Default 1. */
+  /**
+   * How many requests may be handled at the same time. Default 1. In native sessions the broker
+   * sends no more than that; on MLM/1 what is more waits here.
+   */
+  readonly capacity?: number | undefined;
+  /** The same by its older name. */
   readonly concurrency?: number | undefined;
   /** Stops the offer, as `stop` does. */
   readonly signal?: AbortSignal | undefined;
 }
 
-export class Services {
+export class Services implements ServiceVerbs {
   readonly #room: Room;
   readonly #offers = new Map<string, Offer[]>();
   readonly #declarations = new Map<Offer, Declaration>();
@@ -33,13 +40,10 @@ export class Services {
   }
 
   /** @throws {MlmError} through its promise; see MlmClient.offer */
-  async offer(
-    service: string,
-    { pattern = '', concurrency = 1, signal }: OfferOptions,
-    handler: Handler,
-  ): Promise<Offer> {
+  async offer(service: string, options: OfferOptions, handler: Handler): Promise<Offer> {
+    const { pattern = '', signal } = options;
     checkText('service', service);
-    checkCount('concurrency', concurrency);
+    const concurrency = capacityOf(options);
     const filter = new SubjectFilter(checkPattern(pattern));
     checkSignal('the offer', signal);
     const { connection, intake } = this.#room;
@@ -54,7 +58,7 @@ export class Services {
       concurrency,
       handler,
       queue: new DeliveryQueue(boundsOf(this.#room), intake, true),
-      answer: (request, content) => this.#answer(request, content),
+      finish: (request, outcome) => this.#finish(request, outcome),
       withdraw: (stopped) => this.#withdraw(stopped),
     });
     const declaration = connection.declare(
@@ -72,7 +76,7 @@ export class Services {
     const offers = this.#offers.get(address);
     // The broker has matched the subject already; its engine may see more in a pattern.
     const offer = offers?.find((candidate) => candidate.matches(subject)) ?? offers?.[0];
-    if (offer === undefined) this.#answer(request, stoppedBody());
+    if (offer === undefined) this.#finish(request, { kind: 'stopped' });
     else if (!offer.take(request)) {
       this.#room.events.emit('dropped', { from: 'service', name: address, subject, sender });
     }
@@ -81,7 +85,7 @@ export class Services {
   /** The client closes: nothing more is begun, and what waits is answered while that is possible. */
   stopAll(): void {
     for (const offer of this.#declarations.keys()) offer.refuseWaiting();
-    this.#over.abort(new MlmError('CLOSED', 'the client is closed'));
+    this.#over.abort(closedError());
   }
 
   #add(offer: Offer, declaration: Declaration): void {
@@ -133,8 +137,9 @@ export class Services {
     if (declaration.isAccepted) this.#room.events.report(error);
   }
 
-  #answer({ sender, subject, tracker }: ServiceRequest, content: Buffer[]): void {
+  #finish({ sender, subject, tracker }: ServiceRequest, outcome: Outcome): void {
     if (sender === '') return;
+    const content = replyTo(outcome);
     this.#room.connection
       .send({ name: 'MAILBOX SEND', address: sender, subject, tracker, timeout: 0, content })
       .catch((error: unknown) => {
@@ -143,4 +148,27 @@ export class Services {
         if (code !== 'CLOSED') this.#room.events.report(error as MlmError);
       });
   }
+}
+
+/** The reply that says what became of a request. */
+function replyTo(outcome: Outcome): Buffer[] {
+  switch (outcome.kind) {
+    case 'done':
+      return outcome.content;
+    case 'failed':
+      return encodeThrown(outcome.thrown);
+    case 'stopped':
+      return encodeWorkerError(
+        'STOPPED',
+        'this worker has stopped: ask again, another may take it',
+      );
+    case 'overloaded':
+      return encodeWorkerError('OVERLOADED', 'too many requests wait here');
+  }
+}
+
+/** @throws {MlmError} INVALID_ARGUMENT */
+export function capacityOf({ capacity, concurrency }: OfferOptions): number {
+  if (capacity !== undefined) return checkCount('capacity', capacity);
+  return checkCount('concurrency', concurrency ?? 1);
 }

@@ -12,8 +12,17 @@ const smallDecoder = new Decoder({ maxArrayLength: SMALL_BYTES, maxMapLength: SM
 
 /** @throws {MlmError} INVALID_ARGUMENT where MessagePack cannot hold the value */
 export function encodeValue(value: unknown): Buffer {
+  return Buffer.from(encodeShared(value));
+}
+
+/**
+ * As `encodeValue`, but the bytes are good only until the next call.
+ *
+ * @throws {MlmError} INVALID_ARGUMENT where MessagePack cannot hold the value
+ */
+export function encodeShared(value: unknown): Uint8Array {
   try {
-    return asBuffer(encoder.encode(value));
+    return encoder.encodeSharedRef(value);
   } catch (cause) {
     const message = `the body does not fit MessagePack: ${textOf(cause)}`;
     throw new MlmError('INVALID_ARGUMENT', message, { cause });

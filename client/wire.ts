@@ -1,6 +1,7 @@
 // How one session speaks MLM/1: how commands leave and are acknowledged, and
-// how deliveries arrive. A native session will speak otherwise behind the same
-// shape. It serves one transport and is dropped with it; whether a session is
+// how deliveries arrive. Once both sides have agreed on a native session, its
+// batches go out and come in here, and only OPEN, CLOSE, OK and ERROR are still
+// MLM/1. It serves one transport and is dropped with it; whether a session is
 // opened, lost or opened again is the connection's business.
 //
 // Two lanes go out: control commands first, then, once data may flow, the
@@ -9,7 +10,9 @@
 import {
   decode,
   encodeHeader,
+  isBatch,
   ProtocolError,
+  trailer,
   type ClientCommandName,
   type Command,
 } from '../protocol/index.js';
@@ -31,7 +34,8 @@ export type ControlCommand = Command<
 
 /** Who waits for the answer to a control command. */
 export interface Answer {
-  accepted(): void;
+  /** @param properties what stood behind the last field of the OK, for those who look at it */
+  accepted(properties?: () => Buffer): void;
   /**
    * The broker answered with an ERROR other than 500, which has ended the session.
    *
@@ -56,9 +60,19 @@ export interface WireHandlers {
   broken(error: MlmError): void;
 }
 
+/** What fills a native session: batches to send, and who takes those that come. */
+export interface Batches {
+  /** The next batch to send; undefined where there is none now. */
+  take(): Buffer[] | undefined;
+  /** @throws {ProtocolError} where it is no batch of a broker */
+  receive(frames: readonly Buffer[]): void;
+}
+
 interface Control {
   readonly command: ControlCommand;
   readonly answer: Answer | undefined;
+  /** What stands behind the last field of frame 0. */
+  readonly properties: Buffer | undefined;
 }
 
 const COMMAND_INVALID = 500;
@@ -78,6 +92,8 @@ export class Wire {
   /** What is being sent is the first message of the outbox. */
   #dataLeaves = false;
   #dropped = false;
+  /** The other side of a native session; undefined for MLM/1. */
+  #batches: Batches | undefined;
 
   constructor(transport: Transport, outbox: Outbox, intake: Intake, handlers: WireHandlers) {
     this.#transport = transport;
@@ -86,17 +102,30 @@ export class Wire {
     this.#handlers = handlers;
   }
 
-  /** Sends a control command before any data. */
-  control(command: ControlCommand, answer: Answer): void {
-    this.#controls.push({ command, answer });
+  /**
+   * Sends a control command before any data.
+   *
+   * @param properties what to append to its last field
+   */
+  control(command: ControlCommand, answer: Answer, properties?: Buffer): void {
+    this.#controls.push({ command, answer, properties });
     void this.#pump();
+  }
+
+  /** Goes on as a native session. */
+  goNative(batches: Batches): void {
+    this.#batches = batches;
   }
 
   /** Sends a PING, unless one still waits to leave. */
   ping(): void {
     if (this.#pingQueued) return;
     this.#pingQueued = true;
-    this.#controls.push({ command: { name: 'CONNECTION PING' }, answer: undefined });
+    this.#controls.push({
+      command: { name: 'CONNECTION PING' },
+      answer: undefined,
+      properties: undefined,
+    });
     void this.#pump();
   }
 
@@ -133,17 +162,22 @@ export class Wire {
     this.#handlers.heard();
     let command: Command;
     try {
+      if (this.#batches !== undefined && isBatch(frames[0])) {
+        this.#batches.receive(frames);
+        return;
+      }
       command = decode(frames);
     } catch (cause) {
       if (!(cause instanceof ProtocolError)) throw cause;
-      const message = `the broker sent what is not MLM/1: ${cause.message}`;
+      const spoken = this.#batches === undefined ? 'MLM/1' : 'a native session';
+      const message = `the broker sent what is not ${spoken}: ${cause.message}`;
       this.#handlers.broken(new MlmError('DISCONNECTED', message, { cause }));
       return;
     }
-    this.#dispatch(command);
+    this.#dispatch(command, frames);
   }
 
-  #dispatch(command: Command): void {
+  #dispatch(command: Command, frames: readonly Buffer[]): void {
     switch (command.name) {
       case 'STREAM DELIVER':
       case 'MAILBOX DELIVER':
@@ -152,7 +186,7 @@ export class Wire {
         this.#handlers.deliver(command);
         break;
       case 'OK':
-        this.#nextAnswer()?.accepted();
+        this.#nextAnswer()?.accepted(() => trailer(frames[0] as Buffer));
         break;
       case 'ERROR':
         this.#onError(command);
@@ -200,7 +234,7 @@ export class Wire {
     this.#pumping = true;
     try {
       while (this.#hasControl() || this.#flowing) {
-        const sent = this.#hasControl() ? this.#sendControl() : this.#sendData();
+        const sent = this.#sendNext();
         if (sent === undefined) break;
         await sent;
         if (this.#isDropped()) return;
@@ -225,18 +259,34 @@ export class Wire {
   }
 
   #sendControl(): Promise<void> {
-    const { command, answer } = this.#controls.shift() as Control;
+    const { command, answer, properties } = this.#controls.shift() as Control;
     if (command.name === 'CONNECTION PING') this.#pingQueued = false;
-    return this.#sendCommand(command, answer);
+    return this.#sendCommand(command, answer, properties);
   }
 
-  #sendCommand(command: ControlCommand, answer: Answer | undefined): Promise<void> {
+  #sendCommand(
+    command: ControlCommand,
+    answer: Answer | undefined,
+    properties?: Buffer,
+  ): Promise<void> {
     this.#dataLeaves = false;
     if (answer !== undefined) {
       this.#answers.push(answer);
       this.#intake.expect();
     }
-    return this.#transport.send([encodeHeader(command)]);
+    const header = encodeHeader(command);
+    return this.#transport.send([
+      properties === undefined ? header : Buffer.concat([header, properties]),
+    ]);
+  }
+
+  #sendNext(): Promise<void> | undefined {
+    this.#dataLeaves = false;
+    // In a native session only CLOSE is a control command, and goes last.
+    const batch = this.#flowing ? this.#batches?.take() : undefined;
+    if (batch !== undefined) return this.#transport.send(batch);
+    if (this.#hasControl()) return this.#sendControl();
+    return this.#batches === undefined ? this.#sendData() : undefined;
   }
 
   #sendData(): Promise<void> | undefined {

@@ -4,6 +4,7 @@
 // `message`, both strings. CONFIRM would say it too, but the C broker ends a
 // session that sends one; and an own subject would break requesters, since the
 // subject of a reply is the subject of its request.
+import { STRING_BYTES_MAX, textBytes } from '../protocol/index.js';
 import { MlmError } from './errors.js';
 import { decodeValue, encodeValue, textOf } from './value.js';
 
@@ -22,6 +23,67 @@ export function encodeWorkerError(code: string, message: string): Buffer[] {
 /** The body that tells of what a handler threw: its `code` (or `name`) and `message`, no stack. */
 export function encodeThrown(thrown: unknown): Buffer[] {
   return encodeWorkerError(codeOf(thrown), textOf(thrown));
+}
+
+/**
+ * Thrown by a handler to say how it failed, in native sessions (on MLM/1 the
+ * requester is told in any case).
+ * - `failed`, or any other error: the request is tried again, here or elsewhere, and
+ *   becomes a dead letter after a number of attempts; then its requester is told
+ * - `bad-input`: it would fail again: it becomes a dead letter, and its requester is told, at once
+ * - `not-ready`: another worker is to have it; the attempt does not count
+ *
+ * An error of any class with such a `code` says the same.
+ */
+export class RequestFailure extends Error {
+  override readonly name = 'RequestFailure';
+  readonly code: FailureClass;
+
+  constructor(code: FailureClass, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** How a request failed; see `RequestFailure`. */
+export type FailureClass = 'failed' | 'bad-input' | 'not-ready';
+
+/** Bodies that cannot be read stay so; whoever was stopped leaves the request to others. */
+const CLASSES: Readonly<Record<string, FailureClass>> = {
+  'bad-input': 'bad-input',
+  INVALID_BODY: 'bad-input',
+  'not-ready': 'not-ready',
+  STOPPED: 'not-ready',
+};
+
+/** What a native worker tells the broker about an attempt that failed. */
+export interface Failure {
+  readonly class: FailureClass;
+  /** `CODE: MESSAGE`, as much of it as the wire takes. */
+  readonly reason: string;
+}
+
+export function failureOf(thrown: unknown): Failure {
+  const code = codeOf(thrown);
+  const reason = fitting(`${code}: ${textOf(thrown)}`);
+  return { class: Object.hasOwn(CLASSES, code) ? (CLASSES[code] ?? 'failed') : 'failed', reason };
+}
+
+/** The error for a requester whose request became a dead letter, from what the broker says of it. */
+export function deadLetterError(reason: string, status: number): MlmError {
+  const message = reason === '' ? 'no worker could do it' : reason;
+  const workerCode = /(?:^|; the last one: )([^\s:]+): /.exec(reason)?.[1];
+  return new MlmError('WORKER_ERROR', `the request failed for good: ${message}`, {
+    status,
+    workerCode,
+  });
+}
+
+/** As much of a text as a string of the wire holds. */
+function fitting(text: string): string {
+  let fits = text.slice(0, STRING_BYTES_MAX);
+  while (textBytes(fits) > STRING_BYTES_MAX) fits = fits.slice(0, -1);
+  return fits;
 }
 
 function codeOf(thrown: unknown): string {

@@ -27,5 +27,12 @@ export {
   type NativeFieldType,
 } from './native-commands.js';
 export { BatchReader, BatchWriter, isBatch } from './native-codec.js';
-export { BlockReader, BlockWriter, type Block } from './records.js';
-export { checkSections, selectSections, stampSections, type Selection } from './sections.js';
+export { BlockReader, BlockWriter, framesBetween, type Block } from './records.js';
+export { SectionWriter } from './section-writer.js';
+export {
+  checkSections,
+  countSections,
+  selectSections,
+  stampSections,
+  type Selection,
+} from './sections.js';

@@ -207,17 +207,19 @@ export class BlockReader {
     }
   }
 
+  /** Where the content of the message begins in the block; see `framesBetween`. */
+  get contentStart(): number {
+    return this.#frames;
+  }
+
+  /** Where the content of the message ends in the block. */
+  get contentEnd(): number {
+    return this.#next;
+  }
+
   /** The content frames of the message, as views of the block. */
   content(): Buffer[] {
-    const bytes = this.#bytes;
-    const frames: Buffer[] = [];
-    let at = this.#frames;
-    while (at < this.#next) {
-      const start = at + 4;
-      at = start + bytes.readUInt32BE(at);
-      frames.push(bytes.subarray(start, at));
-    }
-    return frames;
+    return framesBetween(this.#bytes, this.#frames, this.#next);
   }
 
   /** The message as it lies in the block, as a view. */
@@ -235,6 +237,18 @@ export class BlockReader {
     this.sender = readText(bytes, senderStart, senderEnd) as string;
     this.#next = senderEnd;
   }
+}
+
+/** The content frames that lie between two places of a block, as views of it. */
+export function framesBetween(bytes: Buffer, start: number, end: number): Buffer[] {
+  const frames: Buffer[] = [];
+  let at = start;
+  while (at < end) {
+    const from = at + 4;
+    at = from + bytes.readUInt32BE(at);
+    frames.push(bytes.subarray(from, at));
+  }
+  return frames;
 }
 
 /** The sequence of the last message in whole sections. */

@@ -68,6 +68,24 @@ function bad(offset: number, message: string): ProtocolError {
   return new ProtocolError('truncated', `octet ${offset} of the sections`, message);
 }
 
+/**
+ * How many messages sections say they hold, by their headers alone.
+ *
+ * @throws {ProtocolError} where the headers do not follow one another to the end
+ */
+export function countSections(bytes: Buffer): number {
+  let count = 0;
+  let at = 0;
+  while (at < bytes.length) {
+    if (at + SECTION_FIXED_BYTES + 1 > bytes.length)
+      throw bad(at, 'a section ends inside its header');
+    count += bytes.readUInt32BE(at + 4);
+    at += 4 + bytes.readUInt32BE(at);
+  }
+  if (at !== bytes.length) throw bad(at, 'a section is longer than its message');
+  return count;
+}
+
 /** Fills in the sequences and the time of sections that `checkSections` has passed. */
 export function stampSections(bytes: Buffer, first: number, timeMs: number): void {
   let sequence = first;

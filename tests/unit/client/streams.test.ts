@@ -1,6 +1,6 @@
 // Readers of streams: who gets what, and what the broker is told.
 import type { MlmClient } from '../../../client/client.js';
-import type { StreamReader } from '../../../client/streams.js';
+import type { StreamReader } from '../../../client/stream.js';
 import { FakeBroker, OK, settle, streamDelivery, usualAnswer } from './fakes.js';
 
 let broker: FakeBroker;

@@ -1,82 +1,49 @@
-// The verbs of streams: send to one, read one. It declares what is read, and
+// The verbs of streams on MLM/1: send to one, read one. It declares what is read, and
 // brings each delivery to the readers that want it. Sessions, sockets and the
 // one-stream-at-a-time rule of MLM/1 are not its business.
 import { compilePattern, type Command, type Pattern } from '../protocol/index.js';
 import { encodeBody } from './body.js';
 import type { Declaration } from './declarations.js';
-import { MlmError } from './errors.js';
+import { MlmError, notOnV1 } from './errors.js';
 import { StreamMessage } from './message.js';
+import type { Sent } from './outbox.js';
 import { checkCount, checkPattern, checkSignal, checkText } from './options.js';
 import { DeliveryQueue, QueueIterator } from './queue.js';
 import { boundsOf, sendUnder, type Room } from './room.js';
+import type { ReadOptions, SendOptions, Stream, StreamReader } from './stream.js';
 import { SubjectFilter } from './subject-filter.js';
 import { Subscription } from './subscription.js';
 import { bytesOf } from './value.js';
 
-export interface ReadOptions {
-  /** Subjects to read: a regular expression, searched, not anchored. Without it all. */
-  readonly pattern?: string | undefined;
-  /** Ends the reader, as `break` does. */
-  readonly signal?: AbortSignal | undefined;
-  /** Messages that may wait for this reader. Default: the client's `bufferMessagesMax`, or 1000. */
-  readonly bufferMessagesMax?: number | undefined;
-}
-
-export interface SendOptions {
-  /** Takes the message back while it waits to be sent. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-/** A stream, to send to and to read. It costs nothing until used. */
-export class Stream {
+/** A stream on MLM/1. */
+export class V1Stream implements Stream {
   readonly name: string;
   readonly #streams: Streams;
 
-  /** @internal */
   constructor(name: string, streams: Streams) {
     this.name = name;
     this.#streams = streams;
   }
 
-  /**
-   * Sends a message to the stream. Messages to one stream keep their order,
-   * awaited or not.
-   *
-   * @param body see `encodeBody`: frames as they are, anything else as MessagePack
-   * @returns resolves when the message has left for the broker: at once, or when
-   *   there is a session again. MLM/1 does not tell whether it arrived
-   * @throws {MlmError} BUFFER_FULL, CLOSED, DISCONNECTED, ABORTED, INVALID_ARGUMENT, or
-   *   REFUSED where the broker does not let us write to the stream
-   */
-  send(subject: string, body?: unknown, options?: SendOptions): Promise<void> {
+  send(subject: string, body?: unknown, options?: SendOptions): Promise<Sent> {
     return this.#streams.send(this.name, subject, body, options);
   }
 
-  /**
-   * Reads what others send to the stream from now on (`ready` tells when "now"
-   * is). Leaving the loop cancels. A client does not read its own messages.
-   *
-   * ```ts
-   * for await (const message of stream.read({ pattern: '^temp' })) …
-   * ```
-   *
-   * A reader that does not keep up makes the client take nothing more from the
-   * broker, once `bufferMessagesMax` wait for it, except while a reply or an
-   * answer of the broker is awaited. Only if four times as many gather in such
-   * times are messages dropped: counted in `lost`, and told by the event `dropped`.
-   *
-   * @throws {MlmError} INVALID_ARGUMENT (a pattern that is not valid), CLOSED.
-   *   The loop throws REFUSED where the broker refuses, DISCONNECTED where the
-   *   session is lost for good; it just ends where the client is closed
-   */
+  publish(subject: string, body?: unknown): boolean {
+    return this.#streams.publish(this.name, subject, body);
+  }
+
+  ready(): Promise<void> {
+    return this.#streams.settled();
+  }
+
   read(options: ReadOptions = {}): StreamReader {
     return this.#streams.read(this.name, options);
   }
 }
 
 /** One reader of a stream. */
-export class StreamReader extends QueueIterator<StreamMessage> {
-  /** Resolves when the broker has accepted the reading: what is sent from then on arrives. */
+export class V1StreamReader extends QueueIterator<StreamMessage> implements StreamReader {
   readonly ready: Promise<void>;
   readonly #queue: DeliveryQueue<StreamMessage>;
   readonly #cancelled: () => Promise<void>;
@@ -98,12 +65,25 @@ export class StreamReader extends QueueIterator<StreamMessage> {
     this.ready = ready;
   }
 
-  /** How many messages this reader missed because it was too slow. */
   get lost(): number {
     return this.#lost;
   }
 
-  /** Ends the reader. @returns resolves when the broker delivers no more for it */
+  async *batches(): AsyncGenerator<StreamMessage[], undefined> {
+    try {
+      for await (const first of this) {
+        const batch = [first];
+        for (let next = this.#queue.take(); next !== undefined; next = this.#queue.take()) {
+          batch.push(next);
+        }
+        yield batch;
+      }
+    } finally {
+      this.finish();
+    }
+    return undefined;
+  }
+
   cancel(): Promise<void> {
     this.finish();
     return this.#cancelled();
@@ -124,7 +104,7 @@ interface Reading {
   readonly filter: SubjectFilter;
   readonly declaration: Declaration;
   readonly queue: DeliveryQueue<StreamMessage>;
-  readonly reader: StreamReader;
+  readonly reader: V1StreamReader;
 }
 
 export class Streams {
@@ -135,7 +115,7 @@ export class Streams {
     this.#room = room;
   }
 
-  send(stream: string, subject: string, body: unknown, options?: SendOptions): Promise<void> {
+  send(stream: string, subject: string, body: unknown, options?: SendOptions): Promise<Sent> {
     const signal = options?.signal;
     try {
       checkText('subject', subject, { empty: true });
@@ -148,7 +128,31 @@ export class Streams {
     }
   }
 
-  read(stream: string, { pattern = '', signal, bufferMessagesMax }: ReadOptions): StreamReader {
+  publish(stream: string, subject: string, body: unknown): boolean {
+    const { connection, outbox, events } = this.#room;
+    checkText('subject', subject, { empty: true });
+    const content = encodeBody(body);
+    if (connection.over !== undefined) throw connection.over;
+    outbox.checkRoom();
+    connection.send({ name: 'STREAM SEND', subject, content }, stream).catch((error: unknown) => {
+      if ((error as MlmError).code === 'REFUSED') {
+        events.refused({ stream, count: 1, error: error as MlmError });
+      }
+    });
+    return outbox.hasRoom;
+  }
+
+  /** Resolves once what waits now has left. */
+  async settled(): Promise<void> {
+    const { connection, outbox } = this.#room;
+    if (connection.over !== undefined) throw connection.over;
+    await outbox.settled();
+  }
+
+  read(stream: string, options: ReadOptions): V1StreamReader {
+    checkCan(options);
+    const { pattern = '', signal, credit } = options;
+    const { bufferMessagesMax = credit } = options;
     const compiled = checkPattern(pattern);
     if (bufferMessagesMax !== undefined) checkCount('bufferMessagesMax', bufferMessagesMax);
     const { connection, intake } = this.#room;
@@ -160,12 +164,12 @@ export class Streams {
     );
     if (signal?.aborted === true) {
       queue.end();
-      return new StreamReader(queue, Promise.resolve(), undefined, () => Promise.resolve());
+      return new V1StreamReader(queue, Promise.resolve(), undefined, () => Promise.resolve());
     }
     const subscription = this.#subscriptionTo(stream);
     const declaration = this.#declare(subscription, stream, compiled);
     const filter = new SubjectFilter(compiled);
-    const reader = new StreamReader(queue, declaration.ready, signal, () =>
+    const reader = new V1StreamReader(queue, declaration.ready, signal, () =>
       this.#leave(subscription, stream, reading),
     );
     const reading: Reading = { filter, declaration, queue, reader };
@@ -233,4 +237,17 @@ export class Streams {
     for (const declaration of subscription.declarations) connection.undeclare(declaration);
     return connection.command({ name: 'STREAM CANCEL', stream });
   }
+}
+
+/** @throws {MlmError} UNSUPPORTED where MLM/1 has no way to do it */
+function checkCan({ from = 'new', cursor, own = false }: ReadOptions): void {
+  const what =
+    from !== 'new'
+      ? 'reading from any other place than "new"'
+      : cursor !== undefined
+        ? 'a cursor'
+        : own
+          ? 'reading the own messages'
+          : undefined;
+  if (what !== undefined) throw notOnV1(what);
 }

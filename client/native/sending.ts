@@ -1,0 +1,57 @@
+// Sends mail and requests in native sessions, and waits for the broker's word
+// that it has accepted them. It knows nothing of what is in them.
+import type { NativeCommand } from '../../protocol/index.js';
+import { aborted, type MlmError } from '../errors.js';
+import type { Room } from '../room.js';
+import { bytesOf } from '../value.js';
+import type { Sending } from './outbox.js';
+
+type MessageCommand = NativeCommand<'MAILBOX SEND' | 'SERVICE SEND'>;
+
+/**
+ * Sends a message behind everything that was sent before.
+ *
+ * @param failed told where the broker refuses it, or nothing can be sent any more
+ * @throws {MlmError} BUFFER_FULL, CLOSED, DISCONNECTED
+ */
+export function send(
+  { connection, native }: Room,
+  command: MessageCommand,
+  accepted: () => void,
+  failed: (error: MlmError) => void,
+): Sending {
+  if (connection.over !== undefined) throw connection.over;
+  native.outbox.checkRoom();
+  const waiter = { index: 0, accepted, failed };
+  const sending = native.outbox.add(command, bytesOf(command.content), waiter);
+  native.wake();
+  return sending;
+}
+
+/** As `send`, under a signal: until the message has left, the signal takes it back. */
+export function sendUnder(
+  room: Room,
+  signal: AbortSignal | undefined,
+  command: MessageCommand,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      room.native.outbox.withdraw(sending);
+      if (signal !== undefined) reject(aborted('sending', signal));
+    };
+    const settled = (): void => signal?.removeEventListener('abort', onAbort);
+    const sending = send(
+      room,
+      command,
+      () => {
+        settled();
+        resolve();
+      },
+      (error) => {
+        settled();
+        reject(error);
+      },
+    );
+    signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}
