@@ -262,7 +262,7 @@ it('each message has one fate, and goes where it may go, in its order', async ()
         await run.world.stop();
       }
     }),
-    { numRuns: 60, endOnFailure: false },
+    { numRuns: 120 },
   );
 });
 

@@ -205,31 +205,48 @@ class Run {
 }
 
 /** Plays random histories. @returns the messages that readers missed in all of them */
-async function play(streamBytes: number, bodyBytes: number, numRuns: number): Promise<number> {
-  const outboxMessages = fc.constantFrom(1, 3, 10, 1000);
+async function play(
+  options: { streamBytes: number; bodyBytes: number; numRuns: number },
+  beginning: readonly Operation[] = [],
+): Promise<number> {
+  const outboxMessages = fc.constantFrom(1, 3, 10);
   const operations = fc.array(operation, { minLength: 20, maxLength: 100, size: 'max' });
   let gaps = 0;
   await fc.assert(
     fc.asyncProperty(operations, outboxMessages, async (actions, outbox) => {
-      const run = new Run(bodyBytes);
-      await run.start(outbox, streamBytes);
+      const run = new Run(options.bodyBytes);
+      await run.start(outbox, options.streamBytes);
       try {
-        for (const action of actions) await run.do(action);
+        for (const action of [...beginning, ...actions]) await run.do(action);
         await run.finish();
         gaps += run.world.broker.counters.streamGaps;
       } finally {
         await run.world.stop();
       }
     }),
-    { numRuns },
+    { numRuns: options.numRuns },
   );
   return gaps;
 }
 
 it('every reader gets everything it asked for, once and in order', async () => {
-  expect(await play(64 * 1024 * 1024, 10, 50)).toBe(0);
+  const streamBytes = 64 * 1024 * 1024;
+  expect(await play({ streamBytes, bodyBytes: 10, numRuns: 150 })).toBe(0);
 });
 
 it('past the retention, what a reader misses is counted', async () => {
-  expect(await play(64 * 1024, 30_000, 30)).toBeGreaterThan(0);
+  const many = new Array<string>(40).fill('a');
+  const missing: Operation[] = [
+    { open: 'r1' },
+    { read: 's', pattern: '', of: 0 },
+    { pipe: 0, of: 0 },
+    { open: 'r2' },
+    { write: 's', of: 1 },
+    { send: many, by: 1 },
+    { send: many, by: 1 },
+    { pipe: Infinity, of: 0 },
+    { pass: 70 },
+  ];
+  const gaps = await play({ streamBytes: 64 * 1024, bodyBytes: 30_000, numRuns: 30 }, missing);
+  expect(gaps).toBeGreaterThan(0);
 });
