@@ -1,7 +1,9 @@
 // `mlm mail`: sends one message to a mailbox.
+import { MlmError } from '../index.js';
 import { BROKER_OPTIONS, milliseconds, type BrokerArguments } from './shared/arguments.js';
 import { BODY, JSON_BODY, readBody, type BodyArguments } from './shared/body-input.js';
 import type { Command } from './shared/command.js';
+import { CommandError } from './shared/failure.js';
 import { untilRead, withClient } from './shared/session.js';
 
 interface MailArguments extends BrokerArguments, BodyArguments {
@@ -42,8 +44,24 @@ export const mailCommand: Command<MailArguments> = {
     const body = await readBody(given, signal);
     await withClient('mail', given, context, { kind: 'once' }, async (client) => {
       if (confirm) context.hint(`waiting until "${address}" confirms; Ctrl-C ends it`);
-      await client.sendTo(address, subject, body, { confirm, timeoutMs, signal });
+      await client
+        .sendTo(address, subject, body, { confirm, timeoutMs, signal })
+        .catch((error: unknown) => {
+          throw explain(error, address);
+        });
       if (!confirm) await untilRead(client, signal);
     });
   },
 };
+
+function explain(error: unknown, address: string): unknown {
+  if (!(error instanceof MlmError)) return error;
+  switch (error.code) {
+    case 'EXPIRED':
+      return new CommandError(`nobody took the mail to "${address}" in time: it is discarded`);
+    case 'TIMEOUT':
+      return new CommandError(`"${address}" did not confirm the mail in time`);
+    default:
+      return error;
+  }
+}

@@ -49,7 +49,7 @@ await runProgram(
       entry(statsCommand),
       entry(pingCommand),
     ],
-    others: [brokerCommand],
+    others: { broker: brokerCommand },
   },
   hideBin(process.argv),
 );

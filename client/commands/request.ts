@@ -1,8 +1,10 @@
 // `mlm request`: asks a service and prints the reply.
+import { MlmError } from '../index.js';
 import { BROKER_OPTIONS, milliseconds, type BrokerArguments } from './shared/arguments.js';
 import { BODY, JSON_BODY, readBody, type BodyArguments } from './shared/body-input.js';
 import { rawBody } from './shared/body-text.js';
 import type { Command } from './shared/command.js';
+import { CommandError } from './shared/failure.js';
 import { readable } from './shared/message-view.js';
 import { withClient } from './shared/session.js';
 
@@ -48,8 +50,18 @@ export const requestCommand: Command<RequestArguments> = {
     const { signal, output, paint } = context;
     const body = await readBody(given, signal);
     await withClient('request', given, context, { kind: 'once' }, async (client) => {
-      const { content } = await client.request(service, subject, body, { timeoutMs, signal });
+      const { content } = await client
+        .request(service, subject, body, { timeoutMs, signal })
+        .catch((error: unknown) => {
+          throw explain(error, service, timeoutMs);
+        });
       await output.write(raw && !output.isTerminal ? rawBody(content) : readable(content, paint));
     });
   },
 };
+
+function explain(error: unknown, service: string, timeoutMs: number): unknown {
+  if (!(error instanceof MlmError) || error.code !== 'EXPIRED') return error;
+  const message = `no worker of the service "${service}" took the request within ${timeoutMs} ms`;
+  return new CommandError(message, undefined, error);
+}

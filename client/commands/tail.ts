@@ -62,6 +62,7 @@ function checkPattern(pattern: string): void {
     compilePattern(pattern);
   } catch (cause) {
     if (!(cause instanceof ProtocolError)) throw cause;
-    throw usageError(cause.message);
+    const why = cause.message.replace('error parsing regexp: ', '').replace(/ \(pattern\)$/, '');
+    throw usageError(`${why}; a pattern is a regular expression, as '^temp\\.'`);
   }
 }

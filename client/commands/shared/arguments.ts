@@ -33,7 +33,8 @@ function wholeNumber(name: string, what: string, max: number): Options {
   });
 }
 
-function dashed(name: string): string {
+/** An option as it is written: `-n`, `--json`. */
+export function dashed(name: string): string {
   return name.length === 1 ? `-${name}` : `--${name}`;
 }
 

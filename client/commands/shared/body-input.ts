@@ -53,17 +53,26 @@ async function readBytes(
   input: Readable,
 ): Promise<Buffer | undefined> {
   if (body !== undefined && body !== '-') return Buffer.from(body);
-  if (body === undefined && !isPiped()) return undefined;
+  const standard = standardInput();
+  if (standard === 'directory') {
+    throw new CommandError('cannot read standard input: it is a directory');
+  }
+  if (body === undefined && standard !== 'piped') return undefined;
   return readAll(input, signal);
 }
 
-/** True where standard input holds something: a pipe, a socket or a file, and not a terminal or nothing. */
-function isPiped(): boolean {
+/**
+ * What standard input is: `piped` where it holds something (a pipe, a socket or
+ * a file), `none` where it does not (a terminal, /dev/null). A directory would
+ * read as if it were empty.
+ */
+function standardInput(): 'piped' | 'directory' | 'none' {
   try {
     const input = fstatSync(STANDARD_INPUT);
-    return input.isFIFO() || input.isSocket() || input.isFile();
+    if (input.isDirectory()) return 'directory';
+    return input.isFIFO() || input.isSocket() || input.isFile() ? 'piped' : 'none';
   } catch {
-    return false;
+    return 'none';
   }
 }
 

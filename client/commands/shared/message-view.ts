@@ -19,7 +19,7 @@ export interface Screen {
 }
 
 /** Characters of one message that a terminal gets. */
-const TERMINAL_CHARACTERS_MAX = 4000;
+const TERMINAL_CHARACTERS_MAX = 1000;
 /** Columns of a terminal are as wide as their widest entry so far, up to this. */
 const COLUMN_MAX = 32;
 

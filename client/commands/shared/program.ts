@@ -3,6 +3,7 @@
 // only file that runs yargs; what the commands do it does not know.
 import yargs, { type Argv, type CommandModule } from 'yargs';
 import type { Command, Context } from './command.js';
+import { explain, NO_COMMAND } from './complaints.js';
 import { failureOf, oneLine, usageError } from './failure.js';
 import { Output } from './output.js';
 import { stopSignal } from './stopping.js';
@@ -49,8 +50,8 @@ export interface Program {
   readonly examples?: readonly (readonly [call: string, does: string])[];
   /** The commands; or the only one, which is called without its name. */
   readonly commands: readonly Entry[] | Entry;
-  /** Commands of other rooms, which run by themselves. */
-  readonly others?: readonly CommandModule[];
+  /** Commands of other rooms, by their names; they run by themselves. */
+  readonly others?: Readonly<Record<string, CommandModule>>;
 }
 
 /** Runs a program on its arguments, and sets the status with which the process exits. */
@@ -85,7 +86,14 @@ async function parse(program: Program, argv: readonly string[]): Promise<Chosen 
   const parser = newParser(program, covered)
     .middleware((given) => uncoverValues(given, uncover))
     .fail((message: string | null, error: Error | undefined) => {
-      throw error ?? usageError(uncover(explain(program, message ?? '', argv)));
+      if (error !== undefined && error.name !== 'YError') throw error;
+      const complaint = explain(
+        error?.message ?? message ?? '',
+        program.name,
+        namesOf(program),
+        argv,
+      );
+      throw usageError(uncover(complaint));
     });
   addCommands(parser, program, choose);
   await parser.parseAsync();
@@ -113,7 +121,7 @@ function newParser(program: Program, argv: readonly string[]): Argv {
 
 function addCommands(
   parser: Argv,
-  { about, commands, others = [] }: Program,
+  { about, commands, others = {} }: Program,
   choose: (what: Chosen) => void,
 ): void {
   if ('name' in commands) {
@@ -122,8 +130,8 @@ function addCommands(
   }
   parser.usage(`$0 COMMAND\n\n${about}`);
   for (const command of commands) parser.command(command.module('by name', choose));
-  for (const other of others) parser.command(other);
-  parser.demandCommand(1, 'a command is missing');
+  for (const other of Object.values(others)) parser.command(other);
+  parser.demandCommand(1, NO_COMMAND);
   parser.epilogue('"$0 COMMAND --help" tells more about a command.');
 }
 
@@ -150,25 +158,7 @@ function uncoverValues(given: Record<string, unknown>, uncover: (text: string) =
   }
 }
 
-/** What the parser complains about, with what to do. */
-function explain(
-  { name, commands }: Program,
-  message: string,
-  [first = '']: readonly string[],
-): string {
-  const known = 'name' in commands ? undefined : commands.find((command) => command.name === first);
-  const call = known === undefined ? name : `${name} ${known.name}`;
-  const help = `"${call} --help" shows how it is called`;
-  const [, meant] = /^Did you mean (.*)\?$/.exec(message) ?? [];
-  if (meant !== undefined) return `there is no command "${first}"; did you mean "${meant}"?`;
-  if (message.startsWith('Not enough non-option arguments'))
-    return `an argument is missing; ${help}`;
-  const [, what] = /^Not enough arguments following: (.*)$/.exec(message) ?? [];
-  if (what !== undefined) return `${what.length === 1 ? '-' : '--'}${what} needs a value; ${help}`;
-  const [, unknown] = /^Unknown (?:arguments?|commands?): (.*)$/.exec(message) ?? [];
-  if (unknown === undefined) return `${message}; ${help}`;
-  if (!('name' in commands) && known === undefined && !first.startsWith('-')) {
-    return `there is no command "${first}"; "${name} --help" lists them`;
-  }
-  return `"${unknown}" is not expected here: put a text with spaces in quotes, and -- before one that begins with a dash; ${help}`;
+/** The names of a program's commands; none where its only one is called without its name. */
+function namesOf({ commands, others = {} }: Program): string[] {
+  return 'name' in commands ? [] : [...commands.map(({ name }) => name), ...Object.keys(others)];
 }

@@ -1,0 +1,46 @@
+// What the parser complains about, in words that say what to do. The parser has
+// only its own English texts to tell its complaints apart; whoever replaces it
+// finds all of them here.
+import { dashed } from './arguments.js';
+
+/** The parser's complaint where no command was given. */
+export const NO_COMMAND = 'a command is missing';
+
+/**
+ * A complaint with advice, on one line.
+ *
+ * @param complaint the parser's text
+ * @param program how the program is called
+ * @param commands the names of its commands; none where it is one itself
+ * @param argv what it was called with
+ */
+export function explain(
+  complaint: string,
+  program: string,
+  commands: readonly string[],
+  argv: readonly string[],
+): string {
+  const [first = ''] = argv;
+  const isCommand = commands.includes(first);
+  const call = isCommand ? `${program} ${first}` : program;
+  const help = `"${call} --help" shows how it is called`;
+  const list = `"${program} --help" lists the commands`;
+  if (complaint === NO_COMMAND) return `${complaint}; ${list}`;
+  const [, meant] = /^Did you mean (.*)\?$/.exec(complaint) ?? [];
+  if (meant !== undefined) return `there is no command "${first}"; did you mean "${meant}"?`;
+  if (complaint.startsWith('Not enough non-option')) return `an argument is missing; ${help}`;
+  const [, option] = /^Not enough arguments following: (.*)$/.exec(complaint) ?? [];
+  if (option !== undefined) return `${dashed(option)} needs a value; ${help}`;
+  const [, unknown] = /^Unknown (?:arguments?|commands?): (.*)$/.exec(complaint) ?? [];
+  if (unknown === undefined) return `${complaint}; ${help}`;
+  if (commands.length > 0 && !isCommand && !first.startsWith('-')) {
+    return `there is no command "${first}"; ${list}`;
+  }
+  return `${unexpected(unknown, argv)}; ${help}`;
+}
+
+function unexpected(unknown: string, argv: readonly string[]): string {
+  const option = argv.find((argument) => argument === `-${unknown}` || argument === `--${unknown}`);
+  if (option === undefined) return `"${unknown}" is too much: put a text with spaces in quotes`;
+  return `there is no option ${option}: put -- before a text that begins with a dash`;
+}

@@ -1,0 +1,117 @@
+// What the tests of the commands share: the built commands and broker as real
+// processes, and a client beside them that sees what they do.
+import { connect, type MlmClient } from '../../client/index.js';
+import { join } from 'node:path';
+import {
+  PATIENCE_MS,
+  readReadyFile,
+  useProcesses,
+  type Child,
+  type Exit,
+  type Processes,
+} from '../support/processes.js';
+
+export const MLM = join(process.cwd(), 'dist', 'client', 'commands', 'mlm.js');
+export const MLM_TAIL = join(process.cwd(), 'dist', 'client', 'commands', 'mlm-tail.js');
+const BROKER = join(process.cwd(), 'dist', 'broker', 'main.js');
+
+/** A broker process. */
+export interface Broker {
+  readonly endpoint: string;
+  readonly child: Child;
+}
+
+/** How a command ended, and what it printed. */
+export interface Result extends Exit {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Commands extends Processes {
+  /** Starts a broker. @param bind default: any free port */
+  broker: (bind?: string) => Promise<Broker>;
+  /** A client beside the commands; closed after the test. */
+  client: (endpoint: string, address?: string) => Promise<MlmClient>;
+  /** Starts `mlm …`, or `mlm-tail …` where the first argument is `mlm-tail`. */
+  begin: (endpoint: string | undefined, args: readonly string[]) => Promise<Child>;
+  /** Runs a command to its end, with nothing on its standard input. */
+  run: (endpoint: string | undefined, args: readonly string[], input?: string) => Promise<Result>;
+  /** Runs a line of shell in which `$MLM` and `$MLM_TAIL` are the commands. */
+  shell: (endpoint: string, line: string) => Promise<Result>;
+}
+
+/** Call it once at the top of a test file. */
+export function useCommands(): Commands {
+  const processes = useProcesses();
+  const clients = new Set<MlmClient>();
+  afterEach(async () => {
+    await Promise.all([...clients].map((client) => client.close()));
+    clients.clear();
+  });
+
+  const begin: Commands['begin'] = (endpoint, [first = '', ...rest]) => {
+    const args = first === 'mlm-tail' ? [MLM_TAIL, ...rest] : [MLM, first, ...rest];
+    return processes.start(process.execPath, args, { env: { MLM_ENDPOINT: endpoint } });
+  };
+
+  return {
+    ...processes,
+    begin,
+
+    broker: async (bind = 'tcp://127.0.0.1:*') => {
+      const readyFile = join(processes.folder(), 'ready.json');
+      const args = [BROKER, '--bind', bind, '--ephemeral', '--ready-file', readyFile];
+      const child = await processes.start(process.execPath, args, { readyFile });
+      const { endpoints } = readReadyFile(readyFile) as { endpoints: [string] };
+      return { endpoint: endpoints[0], child };
+    },
+
+    client: async (endpoint, address) => {
+      const client = await connect(endpoint, { address });
+      clients.add(client);
+      return client;
+    },
+
+    run: async (endpoint, args, input = '') => {
+      const child = await begin(endpoint, args);
+      child.write(input);
+      child.endInput();
+      return resultOf(child);
+    },
+
+    shell: async (endpoint, line) => {
+      const child = await processes.start('bash', ['-o', 'pipefail', '-c', line], {
+        env: {
+          MLM_ENDPOINT: endpoint,
+          MLM: `${process.execPath} ${MLM}`,
+          MLM_TAIL: `${process.execPath} ${MLM_TAIL}`,
+        },
+      });
+      child.endInput();
+      return resultOf(child);
+    },
+  };
+}
+
+export async function resultOf(child: Child): Promise<Result> {
+  const exit = await child.waitForExit();
+  return { ...exit, stdout: child.stdout, stderr: child.stderr };
+}
+
+/** Waits until so many clients read a stream. */
+export async function untilRead(client: MlmClient, stream: string, readers = 1): Promise<void> {
+  await untilTrue(`${readers} readers of ${stream}`, async () => {
+    const reply = await client.request('$broker', 'clients');
+    const rows = reply.value() as { reads: string[] }[];
+    return rows.filter(({ reads }) => reads.includes(stream)).length === readers;
+  });
+}
+
+/** Asks again and again, at most for `PATIENCE_MS`. */
+export async function untilTrue(what: string, look: () => Promise<boolean>): Promise<void> {
+  const endMs = Date.now() + PATIENCE_MS;
+  while (!(await look())) {
+    if (Date.now() > endMs) throw new Error(`never came: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
