@@ -9,6 +9,7 @@ import {
   BlockWriter,
   decode,
   encodeHeader,
+  isBatch,
   trailer,
   type NativeBrokerCommandName,
   type NativeClientCommandName,
@@ -33,6 +34,8 @@ export class NativeClient {
   properties: unknown;
   /** Sendings so far. */
   sendings = 0;
+  /** Why the session is over; undefined while it is not. */
+  over: Error | undefined;
   readonly #socket = new Dealer({ linger: 0 });
   readonly #sections = new BlockWriter();
   #waiters: (() => void)[] = [];
@@ -42,8 +45,12 @@ export class NativeClient {
     this.address = address;
   }
 
-  /** Connects and negotiates; throws where the broker answers anything but OK. */
-  static async open(endpoint: string, address: string): Promise<NativeClient> {
+  /**
+   * Connects and negotiates; throws where the broker answers anything but OK.
+   *
+   * @param patienceMs how long to wait for the answer
+   */
+  static async open(endpoint: string, address: string, patienceMs = 10_000): Promise<NativeClient> {
     const client = new NativeClient(address);
     client.#socket.connect(endpoint);
     const open = encodeHeader({
@@ -53,9 +60,14 @@ export class NativeClient {
       address,
     });
     await client.#socket.send(Buffer.concat([open, pack({ native: 1 })]));
-    const frames = await client.#socket.receive();
+    client.#socket.receiveTimeout = patienceMs;
+    const frames = await client.#socket.receive().catch((error: unknown) => {
+      client.#end(error as Error);
+      throw error;
+    });
     const answer = decode(frames);
     if (answer.name !== 'OK') throw new Error(`the broker answered ${JSON.stringify(answer)}`);
+    client.#socket.receiveTimeout = -1;
     client.properties = unpack(trailer(frames[0]!));
     void client.#receive();
     return client;
@@ -106,6 +118,7 @@ export class NativeClient {
         (item) => item.name === name && accepts(item as NativeCommand<Name>),
       );
       if (at >= 0) return this.inbox.splice(at, 1)[0] as NativeCommand<Name>;
+      if (this.over !== undefined) throw this.over;
       await new Promise<void>((resolve) => this.#waiters.push(resolve));
     }
   }
@@ -129,21 +142,35 @@ export class NativeClient {
 
   /** Goes away without a word. */
   close(): void {
-    this.#socket.close();
+    this.#end(new Error('the client was closed'));
   }
 
   async #receive(): Promise<void> {
     try {
       for (;;) {
-        const batch = new BatchReader(await this.#socket.receive());
+        const frames = await this.#socket.receive();
+        if (!isBatch(frames[0]))
+          throw new Error(`the broker said ${JSON.stringify(decode(frames))}`);
+        const batch = new BatchReader(frames);
         for (let command = batch.next(); command !== undefined; command = batch.next()) {
           this.inbox.push(command as Incoming);
         }
-        for (const wake of this.#waiters.splice(0)) wake();
+        this.#wake();
       }
-    } catch {
-      // The socket was closed.
+    } catch (error) {
+      this.#end(error as Error);
     }
+  }
+
+  #end(why: Error): void {
+    if (this.over !== undefined) return;
+    this.over = why;
+    this.#socket.close();
+    this.#wake();
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiters.splice(0)) wake();
   }
 }
 
