@@ -77,7 +77,8 @@ export class NativeRequests implements RequestVerbs {
       error === undefined
         ? this.#pending.resolve(tracker, new Reply(subject, sender, [...content]))
         : this.#pending.reject(tracker, error);
-    if (!awaited) {
+    // An error reply beside the word that the request is a dead letter says nothing new.
+    if (!awaited && error === undefined) {
       // Too late, or a second reply to the same request.
       const { options, events } = this.#room;
       events.emit('dropped', { from: 'reply', name: options.address, subject, sender });

@@ -165,6 +165,8 @@ export class NativeSession {
   }
 
   #ask(command: NativeCommand<'CALL'>, answer: CallAnswer): void {
+    // What was confirmed before is said before: a call may be about it.
+    if (this.#speakers.size > 0) this.#letSpeak();
     this.#calls.set(command.call, answer);
     this.#words.push(command);
     this.wake();
