@@ -15,7 +15,7 @@ import type { Worker } from './worker.js';
 
 /** How the workers of a process have ended. */
 export interface Ending {
-  /** Jobs that did not finish in time; their requesters have been told. */
+  /** Jobs that did not finish in time: they are left to other workers. */
   readonly unfinished: number;
 }
 
@@ -71,9 +71,9 @@ export class WorkerGroup {
 
   /**
    * Stops the workers: takes no new jobs, gives those that run `drainTimeoutMs` to finish,
-   * then closes the session. A job that is not done by then sees its signal fire, and its
-   * requester gets an error reply of code `STOPPED`, as requesters of jobs that were not
-   * begun do. Safe to call again.
+   * then closes the session. A job that is not done by then sees its signal fire, and is left
+   * to other workers, as jobs that were not begun are. (A broker that speaks MLM/1 only keeps
+   * no jobs: their requesters get an error reply of code `STOPPED`.) Safe to call again.
    *
    * @returns resolves with how it went, within `drainTimeoutMs` and a few seconds
    */

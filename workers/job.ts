@@ -62,9 +62,12 @@ export interface Job {
 }
 
 /**
- * Thrown by a handler to fail a job with a code of its own. The requester's promise
- * rejects with `WORKER_ERROR`, this code as `workerCode`, and the message. Whatever
- * else a handler throws is reported too, by its own `code`, else its `name`.
+ * Thrown by a handler to fail a job with a code of its own. A job that fails is tried again
+ * a few times, here or by another worker, then kept as a dead letter; one with the code
+ * `bad-input` becomes that at once; one with the code `not-ready` is left to another worker.
+ * In the end the requester's promise rejects with `WORKER_ERROR`, this code as `workerCode`,
+ * and the message. Whatever else a handler throws is reported too, by its own `code`, else
+ * its `name`. (With a broker that speaks MLM/1 only, every failure is final.)
  */
 export class JobError extends Error {
   override readonly name = 'JobError';

@@ -14,8 +14,8 @@ export interface WorkerDefinition {
   readonly capacity?: number | undefined;
   /**
    * Does one job. What it returns (or its promise resolves to) is the reply's body: a Buffer
-   * or a list of them as they are, anything else as MessagePack. What it throws is an error
-   * reply; see `JobError`. While it computes without a pause, the session is not kept: leave
+   * or a list of them as they are, anything else as MessagePack. What it throws fails
+   * the job; see `JobError`. While it computes without a pause, the session is not kept: leave
    * work that blocks for seconds to a thread or a process.
    */
   readonly handle: (job: Job) => unknown;

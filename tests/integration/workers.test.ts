@@ -167,15 +167,16 @@ describe('a job that fails', () => {
   });
 
   it.each([
-    ['coded', { workerCode: 'bad-input', message: 'worker "w" failed: this is no picture' }],
-    ['unexpected', { workerCode: 'TypeError', message: 'worker "w" failed: x is not a function' }],
-    ['no error', { workerCode: 'Error', message: 'worker "w" failed: text' }],
-    ['wrong body', { workerCode: 'INVALID_BODY' }],
-  ])('rejects the request (%s), and the worker goes on', async (subject, expected) => {
+    ['coded', 'bad-input', 'this is no picture'],
+    ['unexpected', 'TypeError', 'x is not a function'],
+    ['no error', 'Error', 'text'],
+    ['wrong body', 'INVALID_BODY', 'not UTF-8'],
+  ])('rejects the request (%s), and the worker goes on', async (subject, workerCode, message) => {
     await start([worker], { address: 'w' });
     const client = await newClient();
     const failure = await failureOf(client.request('fail', subject, Buffer.from([0xff])));
-    expect(failure).toMatchObject({ code: 'WORKER_ERROR', ...expected });
+    expect(failure).toMatchObject({ code: 'WORKER_ERROR', workerCode });
+    expect(failure.message).toContain(message);
     expect((await client.request('fail', 'fine', Buffer.from('still here'))).value()).toBe(
       'still here',
     );
@@ -189,23 +190,23 @@ describe('a job that fails', () => {
     await failureOf(client.request('fail', 'coded'));
     await failureOf(client.request('fail', 'unexpected'));
     const job = { message: 'failed', service: 'fail', sender: client.address };
-    expect(lines).toEqual([
-      {
-        ...job,
-        subject: 'coded',
-        code: 'bad-input',
-        reason: 'this is no picture',
-        ms: expect.any(Number) as number,
-      },
-      {
-        ...job,
-        subject: 'unexpected',
-        code: 'TypeError',
-        reason: 'x is not a function',
-        stack: expect.stringContaining('workers.test') as string,
-        ms: expect.any(Number) as number,
-      },
-    ]);
+    const coded = {
+      ...job,
+      subject: 'coded',
+      code: 'bad-input',
+      reason: 'this is no picture',
+      ms: expect.any(Number) as number,
+    };
+    const unexpected = {
+      ...job,
+      subject: 'unexpected',
+      code: 'TypeError',
+      reason: 'x is not a function',
+      stack: expect.stringContaining('workers.test') as string,
+      ms: expect.any(Number) as number,
+    };
+    // What nobody expected is tried five times.
+    expect(lines).toEqual([coded, ...new Array<unknown>(5).fill(unexpected)]);
   });
 });
 
@@ -269,34 +270,36 @@ describe('stopping', () => {
     expect(await stopped).toEqual({ unfinished: 0 });
   });
 
-  it('tells requesters of jobs that were not begun', async () => {
+  it('leaves jobs that were not begun to others', async () => {
     const gate = new Gate();
     const group = await start([defineWorker({ service: 's', handle: gate.handle })]);
     const client = await newClient();
     const running = client.request('s', 'running');
-    const waiting = failureOf(client.request('s', 'waiting'));
+    const waiting = client.request('s', 'waiting');
     await until(() => gate.jobs.length === 1);
     // The broker has had both requests before it answers this.
     await client.request('$broker', 'stats.json');
     void group.stop();
-    expect(await waiting).toMatchObject({ code: 'WORKER_ERROR', workerCode: 'STOPPED' });
+    await start([defineWorker({ service: 's', handle: () => 'other' })]);
+    expect((await waiting).value()).toBe('other');
     gate.release();
     expect((await running).value()).toBe('done running');
     expect(gate.jobs).toHaveLength(1);
   });
 
-  it('cuts off what takes longer than it may, tells the job and its requester', async () => {
+  it('cuts off what takes longer than it may, tells the job, and leaves it to others', async () => {
     const gate = new Gate();
     const worker = defineWorker({ service: 's', handle: gate.handle });
     const group = await start([worker], { drainTimeoutMs: 20 });
     const client = await newClient();
-    const failure = failureOf(client.request('s', 'endless'));
+    const reply = client.request('s', 'endless');
     await until(() => gate.jobs.length === 1);
     const [job] = gate.jobs;
     expect(job?.signal.aborted).toBe(false);
     expect(await group.stop()).toEqual({ unfinished: 1 });
     expect(job?.signal.aborted).toBe(true);
-    expect(await failure).toMatchObject({ code: 'WORKER_ERROR', workerCode: 'STOPPED' });
+    await start([defineWorker({ service: 's', handle: () => 'other' })]);
+    expect((await reply).value()).toBe('other');
     expect(group.running).toBe(0);
     // A handler that ends too late disturbs nobody.
     gate.release();

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { startBroker, type Broker } from '../../broker/index.js';
 import { connect, type ConnectOptions, type MlmClient } from '../../client/index.js';
-import type { MlmError } from '../../client/errors.js';
+import type { MlmError, MlmErrorCode } from '../../client/errors.js';
 import { onceFree } from './scripted-broker.js';
 
 type BrokerOptions = NonNullable<Parameters<typeof startBroker>[0]>;
@@ -70,6 +70,11 @@ export async function failureOf(promise: Promise<unknown>): Promise<Partial<MlmE
     () => ({ message: 'it did not fail' }),
     (error: unknown) => error as MlmError,
   );
+}
+
+/** For `toThrow`: an error with this code. */
+export function coded(code: MlmErrorCode): Error {
+  return expect.objectContaining({ code }) as Error;
 }
 
 /** The numbers from `first` up to `last`. */
