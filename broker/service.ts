@@ -1,54 +1,21 @@
-// Services: requests shared among the workers that offer to do them. A request
-// goes to the worker whose pattern matches its subject and who was served least
-// recently; without one it waits. Waiting requests stand in lanes, one for each
-// set of patterns that match them, so that a worker finds its next request
-// without looking at those it does not do.
-import { compilePattern, ProtocolError, STATUS, type Pattern } from '../protocol/index.js';
+// One service: requests shared among the workers that offer to do them. A request
+// goes to an idle worker whose pattern matches its subject, and of these to the
+// one that was served least recently; without one it waits, in a lane. What a
+// worker gives up, or held when its session ended, is tried again, in the end as
+// a dead letter.
+import { STATUS } from '../protocol/index.js';
 import { Deque } from './deque.js';
 import type { EngineContext } from './engine-context.js';
 import { KeptQueue } from './kept-queue.js';
+import { Lanes, type Group, type Lane, type Worker } from './lanes.js';
 import type { Message } from './message.js';
-import { refused, type Refusal } from './refusal.js';
+import type { Refusal } from './refusal.js';
 import type { Session } from './session.js';
 import type { Place } from './storage.js';
-import { PriorityLine } from './waiting-line.js';
-
-const SUBJECTS_CACHED_MAX = 10_000;
-
-/** A session that offers a service, under one or more patterns. */
-export interface Worker {
-  readonly session: Session;
-  readonly service: Service;
-  readonly groups: Set<Group>;
-  /** Requests that it may hold at a time; Infinity for MLM/1, which cannot confirm. */
-  capacity: number;
-  /** Requests that it holds and has not confirmed. */
-  held: number;
-  /** The turn at which it was last given a request, or became able to take one. */
-  servedAt: number;
-}
 
 /** How a worker may end a request that it could not do; anything else is worth another attempt. */
 const NOT_READY = 503;
 const BAD_INPUT = 400;
-
-/** The workers that offer a service under one pattern. */
-interface Group {
-  /** Tells it from the other groups of its service. */
-  readonly id: number;
-  readonly pattern: Pattern;
-  /** Who could take a request, the least recently served first. */
-  readonly ready: Set<Worker>;
-  /** The lanes of requests that the pattern matches and that wait. */
-  readonly lanes: Set<Lane>;
-  workers: number;
-}
-
-/** The waiting requests that the same patterns match. */
-interface Lane {
-  readonly groups: readonly Group[];
-  readonly line: PriorityLine;
-}
 
 const FAILURES_MAX = 20;
 const NOT_READY_DELAY_MS = 1000;
@@ -57,11 +24,8 @@ const RETRY_MS_MAX = 60_000;
 
 export class Service extends KeptQueue {
   readonly workers = new Map<Session, Worker>();
-  readonly #groups = new Map<string, Group>();
+  readonly #lanes: Lanes;
   readonly #onIdle: (service: Service) => void;
-  #lastGroup = 0;
-  #lanes = new Map<string, Lane>();
-  #laneOfSubject = new Map<string, Lane>();
   /** Accepted requests that are not durable yet. */
   readonly #gathering = new Deque<Message>();
   /** Subjects of requests that came back since the last commit. */
@@ -76,6 +40,7 @@ export class Service extends KeptQueue {
   ) {
     super('service', name, context.limits.service, context, place);
     this.#onIdle = onIdle;
+    this.#lanes = new Lanes(context.limits.patternsMax);
   }
 
   get idle(): boolean {
@@ -84,14 +49,12 @@ export class Service extends KeptQueue {
 
   /** The patterns under which it is offered now. */
   get patterns(): string[] {
-    return [...this.#groups.values()]
-      .filter((group) => group.workers > 0)
-      .map((group) => group.pattern.source);
+    return this.#lanes.patterns;
   }
 
   /** A session offers the service. The same offer again changes nothing. */
   offer(session: Session, source: string, capacity: number): Refusal | undefined {
-    const group = this.#groups.get(source) ?? this.#newGroup(source);
+    const group = this.#lanes.group(source);
     if ('reason' in group) return group;
     let worker = this.workers.get(session);
     if (worker === undefined) {
@@ -122,7 +85,7 @@ export class Service extends KeptQueue {
   /** Gives a worker what waits for it. @returns false where it did not take everything */
   serve(worker: Worker): boolean {
     for (;;) {
-      const lane = this.#nextLane(worker);
+      const lane = this.#lanes.next(worker);
       if (lane === undefined) {
         this.#setReady(worker);
         return true;
@@ -132,7 +95,7 @@ export class Service extends KeptQueue {
         return false;
       }
       this.#give(worker, lane.line.shift() as Message);
-      this.#closeIfEmpty(lane);
+      this.#lanes.closeIfEmpty(lane);
     }
   }
 
@@ -144,7 +107,7 @@ export class Service extends KeptQueue {
       message = this.#gathering.peek();
     }
     if (this.#returned.size === 0) return;
-    for (const subject of this.#returned) this.#serveReady(this.#laneFor(subject));
+    for (const subject of this.#returned) this.#serveReady(this.#lanes.of(subject));
     this.#returned.clear();
   }
 
@@ -225,9 +188,9 @@ export class Service extends KeptQueue {
   }
 
   protected override putBack(message: Message): void {
-    const lane = this.#laneFor(message.subject);
+    const lane = this.#lanes.of(message.subject);
     lane.line.putBack(message);
-    this.#open(lane);
+    this.#lanes.open(lane);
     this.watchExpiry(message);
     // Others may come back with it: they are given to workers together, the oldest first.
     this.#returned.add(message.subject);
@@ -237,9 +200,9 @@ export class Service extends KeptQueue {
   protected override noteGone(message: Message): void {
     // One that is not durable yet, or held back, stands in no lane.
     if (message.sequence > this.durableSequence || message.notBeforeWallMs > 0) return;
-    const lane = this.#laneFor(message.subject);
+    const lane = this.#lanes.of(message.subject);
     lane.line.noteGone(message);
-    this.#closeIfEmpty(lane);
+    this.#lanes.closeIfEmpty(lane);
   }
 
   protected override release(message: Message): void {
@@ -257,14 +220,14 @@ export class Service extends KeptQueue {
       }
       message.notBeforeWallMs = 0;
     }
-    const lane = this.#laneFor(message.subject);
+    const lane = this.#lanes.of(message.subject);
     const worker = lane.line.length === 0 ? this.#readyWorker(lane) : undefined;
     if (worker !== undefined) {
       this.#give(worker, message);
       return;
     }
     lane.line.push(message);
-    this.#open(lane);
+    this.#lanes.open(lane);
   }
 
   #give(worker: Worker, message: Message): void {
@@ -301,102 +264,13 @@ export class Service extends KeptQueue {
   #serveReady(lane: Lane): void {
     for (let worker = this.#readyWorker(lane); worker !== undefined && lane.line.length > 0;) {
       this.#give(worker, lane.line.shift() as Message);
-      this.#closeIfEmpty(lane);
+      this.#lanes.closeIfEmpty(lane);
       worker = this.#readyWorker(lane);
     }
   }
 
   #setReady(worker: Worker): void {
     for (const group of worker.groups) group.ready.add(worker);
-  }
-
-  /** The lane whose first request has waited longest, of those that the worker does. */
-  #nextLane(worker: Worker): Lane | undefined {
-    let best: Lane | undefined;
-    let first: Message | undefined;
-    for (const group of worker.groups) {
-      for (const lane of group.lanes) {
-        const message = lane.line.peek();
-        if (message === undefined || (first !== undefined && !isBefore(message, first))) continue;
-        best = lane;
-        first = message;
-      }
-    }
-    return best;
-  }
-
-  #laneFor(subject: string): Lane {
-    let lane = this.#laneOfSubject.get(subject);
-    if (lane !== undefined) return lane;
-    if (this.#laneOfSubject.size >= SUBJECTS_CACHED_MAX) this.#forgetSubjects();
-    const groups: Group[] = [];
-    let key = '';
-    for (const group of this.#groups.values()) {
-      if (!group.pattern.matches(subject)) continue;
-      groups.push(group);
-      key += `${group.id} `;
-    }
-    lane = this.#lanes.get(key);
-    if (lane === undefined) this.#lanes.set(key, (lane = { groups, line: new PriorityLine() }));
-    this.#laneOfSubject.set(subject, lane);
-    return lane;
-  }
-
-  /** Subjects may be without end; lanes stay where something waits in them. */
-  #forgetSubjects(): void {
-    this.#laneOfSubject.clear();
-    for (const [key, lane] of this.#lanes) if (lane.line.length === 0) this.#lanes.delete(key);
-  }
-
-  #open(lane: Lane): void {
-    for (const group of lane.groups) group.lanes.add(lane);
-  }
-
-  #closeIfEmpty(lane: Lane): void {
-    if (lane.line.length > 0) return;
-    for (const group of lane.groups) group.lanes.delete(lane);
-  }
-
-  #newGroup(source: string): Group | Refusal {
-    this.#dropUnusedGroups();
-    const { patternsMax } = this.context.limits;
-    if (this.#groups.size >= patternsMax) {
-      return refused(`service ${this.name} is offered under ${patternsMax} patterns already`);
-    }
-    let pattern: Pattern;
-    try {
-      pattern = compilePattern(source);
-    } catch (error) {
-      if (error instanceof ProtocolError) return refused(error.message);
-      throw error;
-    }
-    const id = ++this.#lastGroup;
-    const group: Group = { id, pattern, ready: new Set(), lanes: new Set(), workers: 0 };
-    this.#groups.set(source, group);
-    this.#arrangeLanes();
-    return group;
-  }
-
-  #dropUnusedGroups(): void {
-    if (this.#groups.size < this.context.limits.patternsMax) return;
-    for (const [source, group] of this.#groups)
-      if (group.workers === 0) this.#groups.delete(source);
-  }
-
-  /** Sorts what waits into lanes anew: the patterns have changed. */
-  #arrangeLanes(): void {
-    const waiting: Message[] = [];
-    for (const lane of this.#lanes.values())
-      for (const message of lane.line.drain()) waiting.push(message);
-    waiting.sort((a, b) => a.sequence - b.sequence);
-    for (const group of this.#groups.values()) group.lanes.clear();
-    this.#lanes = new Map();
-    this.#laneOfSubject = new Map();
-    for (const message of waiting) {
-      const lane = this.#laneFor(message.subject);
-      lane.line.push(message);
-      this.#open(lane);
-    }
   }
 }
 
@@ -409,11 +283,6 @@ function canTake(worker: Worker): boolean {
 function goesBefore(a: Worker, b: Worker): boolean {
   if ((a.held === 0) !== (b.held === 0)) return a.held === 0;
   return a.servedAt < b.servedAt;
-}
-
-/** The order in which waiting requests are served. */
-function isBefore(a: Message, b: Message): boolean {
-  return a.priority > b.priority || (a.priority === b.priority && a.sequence < b.sequence);
 }
 
 /** How long to wait after so many attempts: twice as long each time. */

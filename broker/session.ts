@@ -19,7 +19,7 @@ import {
   type Outgoing,
   type Traffic,
 } from './outbox.js';
-import type { Worker } from './service.js';
+import type { Worker } from './lanes.js';
 import type { Stream } from './stream.js';
 import { Trackers } from './trackers.js';
 

@@ -50,6 +50,22 @@ describe('subject patterns', () => {
     expect(compilePattern('^[]a]+$').matches('a]a')).toBe(true);
   });
 
+  it.each([
+    ['^temp\\.m', ['temp.m', 'temp.moscow'], ['tempXm', 'xtemp.m', '']],
+    ['^ab?c', ['abc', 'ac'], ['bc', 'ab']],
+    ['^ab*', ['a', 'abb'], ['b']],
+    ['^a{2}b', ['aab'], ['ab', 'b']],
+    ['^ab+$', ['ab', 'abb'], ['a', 'abc']],
+    ['^(a|b)c', ['ac', 'bc'], ['c']],
+    ['^a|b', ['a', 'xb'], ['x']],
+    ['^\\$x', ['$x'], ['x', '$y']],
+    ['^hé', ['hé!'], ['he']],
+  ])('%s matches as its regular expression does, whatever it begins with', (source, yes, no) => {
+    const pattern = compilePattern(source);
+    for (const subject of yes) expect([subject, pattern.matches(subject)]).toEqual([subject, true]);
+    for (const subject of no) expect([subject, pattern.matches(subject)]).toEqual([subject, false]);
+  });
+
   it('takes linear time on a pattern that ruins backtracking engines', () => {
     const pattern = compilePattern('^(a+)+$');
     expect(pattern.matches(`${'a'.repeat(250)}b`)).toBe(false);
