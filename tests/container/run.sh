@@ -37,15 +37,26 @@ exec 9>"$cache/lock"
 flock 9
 folder=$(mktemp -d)
 export BUILDAH_ISOLATION=chroot
-export BUILDAH="buildah --root $cache/storage --runroot $folder/run --storage-driver vfs"
+
+# Where the kernel lays layers over each other, the second image starts from what
+# the first one left; otherwise each layer is a copy, and few of them are better.
+storage() { echo "buildah --root $cache/$1 --runroot $folder/run --storage-driver $1"; }
+BUILDAH=$(storage overlay)
+layers=--layers
+if ! $BUILDAH info >/dev/null 2>&1; then
+  BUILDAH=$(storage vfs)
+  layers=--layers=false
+fi
+export BUILDAH
 base=$(sed -n 's/^FROM \(node:[^ ]*\).*/\1/p' Dockerfile)
 
-# Everything but the base image goes, also what a run that was killed left.
+# Everything but the base image goes, also what a run that was killed left. An
+# image takes others along, which are then no longer there to be removed.
 clean() {
   $BUILDAH rm --all >/dev/null
+  kept=$($BUILDAH images --quiet --no-trunc "docker.io/library/$base" 2>/dev/null || true)
   for id in $($BUILDAH images --all --quiet --no-trunc | sort -u); do
-    [ "$id" = "$($BUILDAH images --quiet --no-trunc "docker.io/library/$base" 2>/dev/null)" ] ||
-      $BUILDAH rmi --force "$id" >/dev/null
+    [ "$id" = "$kept" ] || $BUILDAH rmi --force "$id" >/dev/null 2>&1 || true
   done
 }
 trap 'clean; rm -rf "$folder"' EXIT
@@ -74,7 +85,7 @@ mkdir "$folder/trusted"
 # empty, and lays what the tests read of it into a folder.
 build() {
   echo "container: building $1 …"
-  if ! $BUILDAH build --pull-never --format docker --tag "$1" ${2:+--target "$2"} \
+  if ! $BUILDAH build $layers --pull-never --format docker --tag "$1" ${2:+--target "$2"} \
     --secret "id=npmrc,src=$folder/npmrc" --volume "$folder/trusted:/mnt:ro" \
     . >"$folder/build.log" 2>&1; then
     cat "$folder/build.log" >&2
