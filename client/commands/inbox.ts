@@ -19,7 +19,6 @@ const REST_TIMEOUT_MS = 1000;
 
 interface InboxArguments extends BrokerArguments, FollowArguments {
   readonly address: string;
-  readonly confirm: boolean;
 }
 
 export const inboxCommand: Command<InboxArguments> = {
@@ -27,48 +26,38 @@ export const inboxCommand: Command<InboxArguments> = {
   takes: '<address>',
   about: 'Open a mailbox and print its mail',
   details:
-    'It prints the mail that waits, and what comes until Ctrl-C, as "mlm tail" prints messages. It\n' +
-    'takes the mail out of the mailbox, and the address from a client that has it. MLM/1 hands out\n' +
-    'all mail at once: with -n, what else has come out is lost, and counted. Mail that asks for a\n' +
-    'confirmation gets it once it is printed.',
+    'It prints the mail that waits, and what comes until Ctrl-C, as "mlm tail" prints messages. Mail\n' +
+    'that was printed leaves the mailbox, and its sender is told where that was asked for. The address\n' +
+    'is taken from a client that has it. A C broker hands out all mail at once: with -n, what else has\n' +
+    'come out of the mailbox is lost, and counted.',
   examples: [
     ['alice', 'the mail of alice, line by line'],
     ['alice -n 1 --raw', 'the body of the first mail, byte for byte'],
-    ['alice --no-confirm', 'for a C broker, which ends the session of who confirms'],
   ],
   positionals: { address: 'the mailbox' },
-  options: {
-    ...FOLLOW_OPTIONS,
-    confirm: {
-      type: 'boolean',
-      default: true,
-      describe: 'tell the senders of tracked mail that it was received',
-    },
-    ...BROKER_OPTIONS,
-  },
+  options: { ...FOLLOW_OPTIONS, ...BROKER_OPTIONS },
   run: async (given, context) => {
     const { address } = given;
     formOf(given);
     if (address === '') throw usageError('an address must not be empty');
     await withClient('inbox', given, context, { kind: 'following', address }, async (client) => {
-      tellSession(client, context, 'mail that came meanwhile was kept');
+      tellSession(client, context);
       context.hint(`reading the mailbox "${address}" at ${client.endpoint}; Ctrl-C ends it`);
       const messages = client.mailbox({ signal: endOf(context) });
-      const printed = given.confirm ? (mail: Mail) => confirm(mail, context) : undefined;
       const where = { mailbox: address };
-      await printAll({ messages, where, ...(printed && { printed }) }, given, context);
-      await tellRest(client, context);
+      if (client.protocol === 'native') {
+        const printed = (mail: Mail): Promise<void> => mail.confirm();
+        await printAll({ messages, where, printed }, given, context);
+      } else {
+        // The C broker ends a session that confirms.
+        await printAll({ messages, where }, given, context);
+        if (client.protocol === 'v1') await tellRest(client, context);
+      }
     });
   },
 };
 
-function confirm(mail: Mail, { warn }: Context): void {
-  mail.confirm().catch((error: unknown) => {
-    warn(`mail "${mail.subject}" was not confirmed: ${(error as Error).message}`);
-  });
-}
-
-/** Mail that the broker has handed out and that nobody will see is not passed over in silence. */
+/** On MLM/1, mail that has come and that nobody will see is not passed over in silence. */
 async function tellRest(client: MlmClient, { warn }: Context): Promise<void> {
   const rest = client.mailbox();
   const end = client
