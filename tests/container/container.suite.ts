@@ -3,7 +3,7 @@
 // that clients outside of it can work with it. Run by run.sh; not part of
 // `npm test`, since it takes root and tools that few machines have.
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { HOSTS, LISTENING, untilBrokerHas, useClients } from './broker.js';
 import { useContainers, type Container, type RunOptions } from './container.js';
@@ -65,7 +65,9 @@ describe('the image', () => {
 describe('the container', () => {
   it('runs the broker as process 1, as a user without rights', async () => {
     const container = await startBroker();
-    const status = readFileSync(`/proc/${await container.pid()}/status`, 'utf8');
+    const pid = await container.pid();
+    expect(readlinkSync(`/proc/${pid}/exe`)).toMatch(/\/usr\/local\/bin\/node$/);
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
     expect(status).toMatch(/^NSpid:.*\t1$/m);
     expect(status).toMatch(new RegExp(`^Uid:(\t${image.uid}){4}$`, 'm'));
     expect(status).toMatch(/^CapEff:\t0+$/m);
