@@ -1,6 +1,7 @@
 // Writes tests/fixtures/native.json anew: the commands in it stay, their frames
 // are what the built codec makes of them. Run it after a change of the wire that
 // is meant, then read the difference: every other one breaks our peers.
+import { Buffer } from 'node:buffer';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { BatchWriter, NATIVE_COMMANDS } from '../dist/protocol/index.js';
 
