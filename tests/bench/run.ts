@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import type { Context, Group } from './comparison.js';
 import { Generator } from './load/generator.js';
 import { HELP, parseOptions, type BenchOptions } from './options.js';
+import { native } from './native/index.js';
 import { malamuteC } from './peers/malamute-c.js';
 import { malamuteTs } from './peers/ours.js';
 import type { Peer } from './peers/peer.js';
@@ -26,7 +27,13 @@ async function main(): Promise<void> {
     return;
   }
   const peers = [malamuteTs(options.broker), malamuteC(options.cPrefix)];
-  const groups = chosen([speed(peers), matching(peers), memory(peers)], options.only);
+  const all = [
+    speed(peers),
+    matching(peers),
+    memory(peers),
+    native(options.broker, options.cPrefix),
+  ];
+  const groups = chosen(all, options.only);
   if (groups === undefined) return;
   const folder = mkdtempSync(join(tmpdir(), 'mlm-bench-'));
   try {

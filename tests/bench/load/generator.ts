@@ -80,14 +80,14 @@ export class Generator {
 type Event = { event: 'ready' } | ({ event: 'done' } & RoleResult);
 
 export class LoadProcess {
-  readonly #part: Part;
+  readonly #part: { readonly role: string };
   readonly #child: ChildProcess;
   readonly #lines: Interface;
   readonly #events: AsyncIterator<string, undefined>;
   readonly #exited: Promise<void>;
   #errors = '';
 
-  constructor(part: Part, child: ChildProcess) {
+  constructor(part: { readonly role: string }, child: ChildProcess) {
     this.#part = part;
     this.#child = child;
     this.#lines = createInterface({ input: child.stdout! });

@@ -1,6 +1,7 @@
 // This project's broker as a peer of the benchmark: the built command, as a
-// user starts it, with its default limits, and in memory as the C broker is.
-import { existsSync, readFileSync } from 'node:fs';
+// user starts it, with its default limits; in memory as the C broker is, or on
+// disk, each start in a folder of its own.
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Peer, RunningBroker, StartOptions } from './peer.js';
@@ -9,10 +10,21 @@ import { BrokerProcess } from './process.js';
 const MAIN = fileURLToPath(new URL('../../../../dist/broker/main.js', import.meta.url));
 const IN_MEMORY = { MLM_EPHEMERAL: 'true' };
 
+/** How one of our brokers differs from another. */
+export interface Variant {
+  readonly name?: string;
+  readonly storage?: 'memory' | 'disk';
+  /** More of the broker's flags. */
+  readonly flags?: readonly string[];
+}
+
 /** @param main another build's main.js, to compare builds; undefined for this checkout's */
-export function malamuteTs(main = MAIN): Peer {
+export function malamuteTs(
+  main = MAIN,
+  { name = 'malamute-ts', storage = 'memory', flags = [] }: Variant = {},
+): Peer {
   return {
-    name: 'malamute-ts',
+    name,
 
     missing() {
       return existsSync(main) ? undefined : `there is no ${main}`;
@@ -20,9 +32,11 @@ export function malamuteTs(main = MAIN): Peer {
 
     async start(folder: string, options: StartOptions): Promise<RunningBroker> {
       const readyFile = join(folder, `ours-${Date.now()}.json`);
-      const args = [main, '--bind', 'tcp://127.0.0.1:*', '--ready-file', readyFile];
+      const args = [main, '--bind', 'tcp://127.0.0.1:*', '--ready-file', readyFile, ...flags];
+      if (storage === 'disk') args.push('--data', mkdtempSync(join(folder, 'data-')));
+      const env = storage === 'memory' ? IN_MEMORY : {};
       if (options.timeoutMs !== undefined) args.push('--timeout', String(options.timeoutMs));
-      const broker = new BrokerProcess(process.execPath, args, IN_MEMORY, folder, 'ours');
+      const broker = new BrokerProcess(process.execPath, args, env, folder, 'ours');
       const endpoint = await broker.until(() => readEndpoint(readyFile));
       return {
         endpoint,
