@@ -51,7 +51,7 @@ export const inboxCommand: Command<InboxArguments> = {
       } else {
         // The C broker ends a session that confirms.
         await printAll({ messages, where }, given, context);
-        if (client.protocol === 'v1') await tellRest(client, context);
+        await tellRest(client, context);
       }
     });
   },

@@ -23,9 +23,9 @@ export const tailCommand: Command<TailArguments> = {
   takes: '<stream> [pattern]',
   about: 'Follow a stream, message by message',
   details:
-    'It prints what is sent from now on, a line for each message: when it came, its sender, its\n' +
-    'subject, and its body as text, JSON, decoded MessagePack, or bytes in hex. It goes on when the\n' +
-    'broker restarts, until Ctrl-C.',
+    'It prints what is sent from now on, a line for each message: when the broker got it, its sender,\n' +
+    'its subject, and its body as text, JSON, decoded MessagePack, or bytes in hex. It goes on when\n' +
+    'the broker restarts, until Ctrl-C.',
   examples: [
     ['greetings', 'everything sent to the stream greetings'],
     ["weather '^temp\\.'", 'only subjects that match: a regular expression, searched'],
@@ -42,7 +42,7 @@ export const tailCommand: Command<TailArguments> = {
     formOf(given);
     checkPattern(pattern);
     await withClient('tail', given, context, { kind: 'following' }, async (client) => {
-      tellSession(client, context, 'what was sent meanwhile was missed');
+      tellSession(client, context);
       const reader = client.stream(stream).read({ pattern, signal: endOf(context) });
       const subjects = pattern === '' ? '' : `, subjects that match "${pattern}"`;
       reader.ready.then(

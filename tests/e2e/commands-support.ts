@@ -1,7 +1,10 @@
 // What the tests of the commands share: the built commands and broker as real
-// processes, and a client beside them that sees what they do.
-import { connect, type MlmClient } from '../../client/index.js';
+// processes, a client beside them that sees what they do, and a peer that speaks
+// MLM/1 as a C broker does.
 import { join } from 'node:path';
+import { Router } from 'zeromq';
+import { connect, type MlmClient } from '../../client/index.js';
+import { decode, encode, type Command, type CommandName } from '../../protocol/index.js';
 import {
   PATIENCE_MS,
   readReadyFile,
@@ -101,9 +104,11 @@ export async function resultOf(child: Child): Promise<Result> {
 /** Waits until so many clients read a stream. */
 export async function untilRead(client: MlmClient, stream: string, readers = 1): Promise<void> {
   await untilTrue(`${readers} readers of ${stream}`, async () => {
-    const reply = await client.request('$broker', 'clients');
-    const rows = reply.value() as { reads: string[] }[];
-    return rows.filter(({ reads }) => reads.includes(stream)).length === readers;
+    const rows = (await client.request('$broker', 'streams')).value();
+    const row = (rows as { stream: string; readers: number }[]).find(
+      (each) => each.stream === stream,
+    );
+    return (row?.readers ?? 0) === readers;
   });
 }
 
@@ -114,4 +119,49 @@ export async function untilTrue(what: string, look: () => Promise<boolean>): Pro
     if (Date.now() > endMs) throw new Error(`never came: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+}
+
+/** A peer that opens and closes sessions of MLM/1 and answers PINGs, and has nothing else. */
+export interface V1Peer {
+  readonly endpoint: string;
+  /** What it received, without PINGs. */
+  readonly received: Command[];
+  close: () => Promise<void>;
+}
+
+/** @param brings what it sends after its answer to the command `after` */
+export async function startV1Peer(
+  brings: readonly Command[] = [],
+  after: CommandName = 'CONNECTION OPEN',
+): Promise<V1Peer> {
+  const router = new Router({ linger: 0 });
+  await router.bind('tcp://127.0.0.1:*');
+  const received: Command[] = [];
+  const answersTo = (command: Command): Command[] => {
+    const ok: Command = { name: 'OK', statusCode: 200, statusReason: '' };
+    const more = command.name === after ? brings : [];
+    switch (command.name) {
+      case 'CONNECTION OPEN':
+      case 'CONNECTION CLOSE':
+      case 'STREAM READ':
+      case 'STREAM WRITE':
+        return [ok, ...more];
+      case 'CONNECTION PING':
+        return [{ name: 'CONNECTION PONG' }];
+      default:
+        return [];
+    }
+  };
+  const serving = (async () => {
+    for await (const [id, ...frames] of router) {
+      const command = decode(frames);
+      if (command.name !== 'CONNECTION PING') received.push(command);
+      for (const answer of answersTo(command)) await router.send([id!, ...encode(answer)]);
+    }
+  })();
+  const close = async (): Promise<void> => {
+    router.close();
+    await serving;
+  };
+  return { endpoint: router.lastEndpoint!, received, close };
 }

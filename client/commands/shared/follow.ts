@@ -36,7 +36,7 @@ export interface Followed<M extends Message> {
   /** Which stream or mailbox, for JSON. */
   readonly where: Readonly<Record<string, string>>;
   /** Called when a message has been printed. */
-  readonly printed?: (message: M) => void;
+  readonly printed?: (message: M) => Promise<void>;
 }
 
 /** Prints messages until it is time to end. @returns how many */
@@ -49,9 +49,9 @@ export async function printAll<M extends Message>(
   const view = new MessageView(formOf(given), screen, where);
   let count = 0;
   for await (const message of messages) {
-    await output.write(view.show(message, new Date()));
+    await output.write(view.show(message));
     if (output.closed.aborted) break;
-    printed?.(message);
+    await printed?.(message);
     if (++count === given.n) break;
   }
   return count;
@@ -62,12 +62,21 @@ export function endOf({ signal, output }: Context): AbortSignal {
   return AbortSignal.any([signal, output.closed]);
 }
 
-/** Says when the session is lost and when it is back. @param meanwhile what became of messages between */
-export function tellSession(client: MlmClient, { warn }: Context, meanwhile: string): void {
+/** Says when the session is lost and when it is back, and which messages do not come. */
+export function tellSession(client: MlmClient, { warn }: Context): void {
   client.on('disconnected', (error) => {
     warn(`lost the broker at ${client.endpoint} (${error.message}); waiting for it to come back`);
   });
-  client.on('connected', () => warn(`connected again; ${meanwhile}`));
+  client.on('connected', () => {
+    const meanwhile =
+      client.protocol === 'native'
+        ? 'going on after the last message'
+        : 'what was sent to streams meanwhile was missed';
+    warn(`connected again; ${meanwhile}`);
+  });
+  client.on('gap', ({ first, last, reason }) => {
+    warn(`messages ${first} to ${last} do not come: ${reason}`);
+  });
   client.on('dropped', () =>
     warn('messages come faster than this output takes them: some are missing'),
   );

@@ -11,6 +11,12 @@ import { clockTime, size } from './units.js';
 /** How messages are shown. */
 export type Form = 'line' | 'json' | 'raw';
 
+/** What is shown: any received message. Native sessions tell more of it. */
+export type Shown = Message & {
+  readonly sequence?: number | undefined;
+  readonly timeMs?: number | undefined;
+};
+
 /** Where they are shown. */
 export interface Screen {
   readonly paint: Paint;
@@ -37,8 +43,9 @@ export class MessageView {
     this.#where = where;
   }
 
-  /** The message as it is to be written, end of line included. @param time when it came */
-  show(message: Message, time: Date): string | Buffer {
+  /** The message as it is to be written, end of line included. @param now for a message that does not tell its time */
+  show(message: Shown, now = new Date()): string | Buffer {
+    const time = timeOf(message) ?? now;
     switch (this.#form) {
       case 'line':
         return `${this.#line(message, time)}\n`;
@@ -51,7 +58,7 @@ export class MessageView {
     }
   }
 
-  #line({ sender, subject, content }: Message, time: Date): string {
+  #line({ sender, subject, content }: Shown, time: Date): string {
     const line = new Line(this.#screen.paint, this.#bounds());
     this.#senderWidth = this.#width(this.#senderWidth, sender);
     this.#subjectWidth = this.#width(this.#subjectWidth, subject);
@@ -63,8 +70,9 @@ export class MessageView {
     return `${line.toString()}${this.#screen.paint('note', ` (${size(bytesOf(content))})`)}`;
   }
 
-  #json({ sender, subject, content }: Message, time: Date): string {
-    const head = JSON.stringify({ time: time.toISOString(), ...this.#where, sender, subject });
+  #json({ sequence, sender, subject, content }: Shown, time: Date): string {
+    const origin = { sequence, sender, subject };
+    const head = JSON.stringify({ time: time.toISOString(), ...this.#where, ...origin });
     return safeJson(`${head.slice(0, -1)},${bodyFields(content)}}`);
   }
 
@@ -84,6 +92,12 @@ export function readable(content: readonly Buffer[], paint: Paint): string {
   addBody(line, content);
   const text = line.toString();
   return text.endsWith('\n') ? text : `${text}\n`;
+}
+
+/** When the broker got it, where the message tells. */
+function timeOf({ timeMs }: Shown): Date | undefined {
+  const time = new Date(timeMs ?? NaN);
+  return Number.isNaN(time.getTime()) ? undefined : time;
 }
 
 function bytesOf(content: readonly Buffer[]): number {

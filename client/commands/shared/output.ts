@@ -13,33 +13,21 @@ export class Output {
   constructor(stream: NodeJS.WriteStream) {
     this.#stream = stream;
     this.closed = this.#closing.signal;
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') {
-        this.#failure = new CommandError(`cannot write the output: ${error.message}`);
-      }
-      this.#closing.abort();
-    });
+    stream.on('error', (error: Error) => this.#fail(error));
   }
 
   get isTerminal(): boolean {
     return this.#stream.isTTY;
   }
 
-  get stream(): NodeJS.WriteStream {
-    return this.#stream;
-  }
-
-  /** @returns resolves when there is room for more, or nobody reads any more */
-  async write(chunk: string | Uint8Array): Promise<void> {
-    if (this.closed.aborted || this.#stream.write(chunk)) return;
-    await new Promise<void>((resolve) => {
-      const done = (): void => {
-        this.#stream.off('drain', done);
-        this.closed.removeEventListener('abort', done);
+  /** @returns resolves when the output has been taken, or nobody reads any more: see `closed` */
+  write(chunk: string | Uint8Array): Promise<void> {
+    if (this.closed.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#stream.write(chunk, (error?: Error | null) => {
+        if (error) this.#fail(error);
         resolve();
-      };
-      this.#stream.on('drain', done);
-      this.closed.addEventListener('abort', done);
+      });
     });
   }
 
@@ -51,5 +39,12 @@ export class Output {
   /** @throws {CommandError} where writing failed for another reason than a reader that has gone */
   check(): void {
     if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #fail(error: Error): void {
+    if (!('code' in error) || error.code !== 'EPIPE') {
+      this.#failure ??= new CommandError(`cannot write the output: ${error.message}`);
+    }
+    this.#closing.abort();
   }
 }

@@ -48,12 +48,14 @@ const KINDS: Readonly<Record<SessionKind, ConnectOptions>> = {
 };
 
 /**
- * Waits until the broker has read everything sent before: MLM/1 does not confirm
- * sends, but it answers a PING after what came before it.
+ * Waits until the broker has what was sent before. In a native session a send
+ * resolves when the broker has accepted the message, so there is nothing to wait
+ * for. MLM/1 does not confirm sends, but answers a PING after what came before it.
  *
  * @throws {MlmError} where the session was lost, or what was sent was refused
  */
 export async function untilRead(client: MlmClient, signal: AbortSignal): Promise<void> {
+  if (client.protocol === 'native') return;
   await client.ping({ timeoutMs: SENT_TIMEOUT_MS, signal });
 }
 
