@@ -7,6 +7,14 @@
 import { RE2JS } from 're2js';
 import { ProtocolError } from './errors.js';
 
+/**
+ * Steps of a compiled pattern, at most: a subject is matched in time that grows
+ * with them. A subject has 255 octets, so that no sensible pattern has more.
+ */
+const STEPS_MAX = 600;
+/** How often a pattern may repeat something, times its length: compiling takes time like that. */
+const REPEATED_MAX = 50_000;
+
 /** A compiled subject pattern. */
 export interface Pattern {
   /** The pattern as the client wrote it. */
@@ -22,10 +30,12 @@ export interface Pattern {
  *
  * @param source a regular expression: `^ $ . [] () | * + ? {n}`, `\d \D \s \S \w \W`,
  *   and zrex's own `\a` and `\A` for alphabetic and not alphabetic
- * @throws {ProtocolError} fault `pattern`, where the expression is not valid
+ * @throws {ProtocolError} fault `pattern`, where the expression is not valid, or is
+ *   so large that matching it would keep others waiting
  */
 export function compilePattern(source: string): Pattern {
   if (source === '') return { source, matchesAll: true, matches: () => true };
+  if (repeats(source) * source.length > REPEATED_MAX) throw tooLarge(source);
   let engine: RE2JS;
   try {
     engine = RE2JS.compile(translateClasses(source));
@@ -33,6 +43,7 @@ export function compilePattern(source: string): Pattern {
     const detail = cause instanceof Error ? cause.message : String(cause);
     throw new ProtocolError('pattern', 'pattern', `"${source}" is not a valid pattern: ${detail}`);
   }
+  if (engine.programSize() > STEPS_MAX) throw tooLarge(source);
   const prefix = requiredPrefix(source);
   const matches =
     prefix === ''
@@ -94,4 +105,17 @@ function translateClasses(source: string): string {
     out += char;
   }
   return out;
+}
+
+/** The counts of all `{n}` and `{n,m}` together. */
+function repeats(source: string): number {
+  let count = 0;
+  for (const [, least, most] of source.matchAll(/\{(\d+)(?:,(\d*))?\}/g)) {
+    count += Math.max(Number(least), Number(most ?? 0));
+  }
+  return count;
+}
+
+function tooLarge(source: string): ProtocolError {
+  return new ProtocolError('pattern', 'pattern', `"${source}" repeats too much`);
 }

@@ -40,7 +40,14 @@ export class RawClient {
 
   /** The next message. @throws {Error} where none comes in time */
   async next(): Promise<Command> {
-    return decode(await this.socket.receive());
+    const late = new Error('nothing came in time');
+    try {
+      return decode(await this.socket.receive());
+    } catch (cause) {
+      // The socket's own error does not say who waited.
+      if ((cause as NodeJS.ErrnoException).code === 'EAGAIN') throw late;
+      throw cause;
+    }
   }
 
   /** The next messages, so many. */
@@ -70,7 +77,7 @@ export class RawClient {
   async poll(waitMs = 0): Promise<Command | undefined> {
     this.socket.receiveTimeout = waitMs;
     try {
-      return await this.next();
+      return decode(await this.socket.receive());
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return undefined;
       throw error;
