@@ -7,13 +7,11 @@ import {
   existsSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   rmSync,
   statSync,
-  symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -36,9 +34,9 @@ if (newestSource() > modified('dist/.built')) {
     '-p',
     'tsconfig.build.json',
   ]);
+  makeExecutable();
   writeFileSync(stamp, '');
 }
-linkCommands();
 
 function run(what, command, args) {
   console.error(`malamute-ts: ${what} …`);
@@ -66,29 +64,10 @@ function newestSource() {
 }
 
 /**
- * npm links the commands of what a package depends on, but not its own; only
- * recent versions of npx find those without a link.
+ * npx runs this package's own commands from a checkout, but makes them
+ * executable only once, not after each build.
  */
-function linkCommands() {
-  if (process.platform === 'win32') return;
+function makeExecutable() {
   const { bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  const folder = join(root, 'node_modules', '.bin');
-  for (const [name, file] of Object.entries(bin)) {
-    const built = join(root, file);
-    if (!existsSync(built)) continue;
-    if ((statSync(built).mode & 0o111) === 0) chmodSync(built, 0o755);
-    const link = join(folder, name);
-    const target = relative(folder, built);
-    if (linkTarget(link) === target) continue;
-    rmSync(link, { force: true });
-    symlinkSync(target, link);
-  }
-}
-
-function linkTarget(link) {
-  try {
-    return readlinkSync(link);
-  } catch {
-    return undefined;
-  }
+  for (const file of Object.values(bin)) chmodSync(join(root, file), 0o755);
 }
