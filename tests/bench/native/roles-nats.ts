@@ -1,7 +1,7 @@
 // The roles of NATS clients (nats.js): core publish and subscribe, JetStream
 // publish and replay, requests to a queue group. They check what ours check;
 // whatever the library offers as its fastest way is what they use.
-import { connect, DeliverPolicy, StorageType, type JsMsg, type NatsConnection } from 'nats';
+import { connect, StorageType, type JsMsg, type NatsConnection } from 'nats';
 import { done, nextLine, nowNs, Progress, ready } from '../load/counting.js';
 import type { RoleOptions } from '../load/options.js';
 import { Bodies, keepInFlight, numberIn } from './bodies.js';
@@ -175,34 +175,8 @@ export async function fill(options: Options): Promise<void> {
   await connection.close();
 }
 
-/** Reads a JetStream stream from its first message with an ordered push consumer. */
+/** Reads a JetStream stream from its first message with an ordered consumer, as fast as it gives. */
 export async function replay(options: Options): Promise<void> {
-  const connection = await open(options);
-  const jetstream = connection.jetstream();
-  const progress = new Progress();
-  await ready();
-  const firstNs = nowNs();
-  await new Promise<void>((resolve, reject) => {
-    const take = (error: Error | null, message: JsMsg | null): void => {
-      if (error !== null) reject(error);
-      if (message === null) return;
-      progress.take(asBuffer(message.data));
-      if (progress.finished) resolve();
-    };
-    const consumer = {
-      mack: false,
-      stream: options.target,
-      callbackFn: take,
-      ordered: true,
-      config: { deliver_policy: DeliverPolicy.All },
-    };
-    jetstream.subscribe(`${options.target}.load`, consumer as never).catch(reject);
-  });
-  await told(connection, progress, firstNs);
-}
-
-/** The same with an ordered pull consumer. */
-export async function pull(options: Options): Promise<void> {
   const connection = await open(options);
   const progress = new Progress();
   const consumer = await connection.jetstream().consumers.get(options.target);

@@ -9,6 +9,8 @@ import { Bodies, keepInFlight } from './bodies.js';
 type Options = Required<RoleOptions>;
 
 const PIPELINE = 1000;
+/** Finished jobs that stay: a job must be there when its requester begins to wait for it. */
+const KEEP = { removeOnComplete: { count: 1000 } };
 /** Messages in one answer of XREAD. */
 const READ_COUNT = 1000;
 
@@ -43,7 +45,7 @@ type Entry = [id: Buffer, fields: Buffer[]];
 
 async function readAfter(redis: Redis, key: string, id: Buffer | string): Promise<Entry[]> {
   const answer = await redis.xreadBuffer('COUNT', READ_COUNT, 'STREAMS', key, id);
-  return (answer as [Buffer, Entry[]][] | null)?.[0]?.[1] ?? [];
+  return (answer)?.[0]?.[1] ?? [];
 }
 
 /** Reads a stream from its first message, READ_COUNT at a time. */
@@ -102,13 +104,14 @@ export async function request(options: Options): Promise<void> {
   const queue = new Queue<Job, string>(options.target, { connection });
   const events = new QueueEvents(options.target, { connection });
   events.setMaxListeners(0);
+  queue.setMaxListeners(0);
   await Promise.all([queue.waitUntilReady(), events.waitUntilReady()]);
   await ready();
   const rest = 'x'.repeat(options.size - 9);
   let disordered = 0;
   const flight = await keepInFlight(options.window, options.seconds, async (number) => {
     const body = String(number).padStart(9, '0') + rest;
-    const job = await queue.add('load', { body }, { removeOnComplete: true });
+    const job = await queue.add('load', { body }, KEEP);
     if ((await job.waitUntilFinished(events)) !== body) disordered++;
   });
   done({ ...flight, disordered });

@@ -72,7 +72,6 @@ export function streamComparisons(main: string | undefined): Comparison[] {
       runs: 'alternate',
     },
     replays(ours, jetstream, 'jetstream', 4, 'nats:fill', 'nats:replay'),
-    replays(ours, nats('JetStream pull'), 'jetstream-pull', 4, 'nats:fill', 'nats:pull'),
     replays(ours, redis('Redis XREAD'), 'redis', 1.5, 'redis:fill', 'redis:replay'),
     {
       name: 'native-lone-send',
