@@ -1,10 +1,14 @@
-// A ROUTER that gives everything that `writer` sends to `reader`, and nothing
-// else: the least that a broker of large bodies can be. Started by the
-// benchmark with the endpoint to bind.
+// A ROUTER that gives what any peer sends to the peer that asked for it last,
+// and nothing else: the least that a broker of large bodies can be. Started by
+// the benchmark with the endpoint to bind.
 import { Router } from 'zeromq';
 
 const socket = new Router({ mandatory: true, sendHighWaterMark: 16, receiveHighWaterMark: 16 });
 await socket.bind(process.argv[2]!);
+let reader: Buffer | undefined;
 for await (const [from, body] of socket) {
-  if (from!.toString() === 'writer') await socket.send(['reader', body!]);
+  if (body!.length === 0) {
+    reader = from!;
+    await socket.send([reader, 'yours']);
+  } else if (reader !== undefined) await socket.send([reader, body!]);
 }

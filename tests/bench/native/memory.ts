@@ -6,7 +6,7 @@ import type { LoadProcess } from '../load/generator.js';
 import { malamuteTs } from '../peers/ours.js';
 import type { Peer } from '../peers/peer.js';
 import { freshName, mustBeComplete } from '../scenarios/parts.js';
-import { begin, playNative } from './play.js';
+import { begin, endAll, playNative } from './play.js';
 
 const REQUESTS = 100_000;
 const CLIENTS = 10_000;
@@ -101,6 +101,6 @@ async function holding<T>(
   try {
     return await measure(processes);
   } finally {
-    await Promise.all(processes.map((load) => load.end()));
+    await endAll(processes);
   }
 }

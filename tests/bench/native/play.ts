@@ -16,6 +16,9 @@ export interface NativePart {
 /** Extra flags of Node for roles, for profiling: MLM_BENCH_NODE_FLAGS="--cpu-prof …". */
 const NODE_FLAGS = (process.env['MLM_BENCH_NODE_FLAGS'] ?? '').split(' ').filter(Boolean);
 
+/** What takes longer hangs: a server may have died, and a client wait for it for ever. */
+const PLAY_MS = 120_000;
+
 /** Starts a role and waits until it is set up. @throws Error with what it said, where it failed */
 export async function begin(part: NativePart): Promise<LoadProcess> {
   const words = [...NODE_FLAGS, ROLE, part.role, ...toArguments(part.options)];
@@ -38,11 +41,19 @@ export async function begin(part: NativePart): Promise<LoadProcess> {
  */
 export async function playNative(parts: readonly NativePart[]): Promise<RoleResult[]> {
   const started: LoadProcess[] = [];
+  let hanging: NodeJS.Timeout | undefined;
   try {
     for (const part of parts) started.push(await begin(part));
     for (const load of started) load.go();
+    hanging = setTimeout(() => void endAll(started), PLAY_MS);
     return await Promise.all(started.map((load) => load.done()));
   } finally {
-    await Promise.all(started.map((load) => load.end()));
+    clearTimeout(hanging);
+    await endAll(started);
   }
+}
+
+/** Ends roles; those that do not end by themselves are killed. */
+export async function endAll(processes: readonly LoadProcess[]): Promise<void> {
+  await Promise.all(processes.map((load) => load.end()));
 }

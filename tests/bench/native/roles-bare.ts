@@ -10,9 +10,15 @@ import { Bodies, keepInFlight } from './bodies.js';
 
 type Options = Required<RoleOptions>;
 
+const PATIENCE_MS = 10_000;
+
 /** Sends `warmup` and then `count` bodies; the queues of the sockets bound what is on its way. */
 export async function send({ endpoint, size, warmup, count }: Options): Promise<void> {
-  const socket = new Dealer({ routingId: 'writer', sendHighWaterMark: 16, linger: 10_000 });
+  const socket = new Dealer({
+    sendHighWaterMark: 16,
+    sendTimeout: PATIENCE_MS,
+    linger: PATIENCE_MS,
+  });
   socket.connect(endpoint);
   const bodies = new Bodies(size, 128);
   await ready();
@@ -29,9 +35,10 @@ export async function send({ endpoint, size, warmup, count }: Options): Promise<
 
 /** Receives bodies until the last one. */
 export async function receive({ endpoint }: Options): Promise<void> {
-  const socket = new Dealer({ routingId: 'reader', receiveHighWaterMark: 16 });
+  const socket = new Dealer({ receiveHighWaterMark: 16, receiveTimeout: PATIENCE_MS });
   socket.connect(endpoint);
-  await socket.send('here');
+  await socket.send('');
+  await socket.receive();
   await ready();
   const progress = new Progress();
   while (!progress.finished) progress.take((await socket.receive())[0]!);

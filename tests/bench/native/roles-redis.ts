@@ -45,7 +45,7 @@ type Entry = [id: Buffer, fields: Buffer[]];
 
 async function readAfter(redis: Redis, key: string, id: Buffer | string): Promise<Entry[]> {
   const answer = await redis.xreadBuffer('COUNT', READ_COUNT, 'STREAMS', key, id);
-  return (answer)?.[0]?.[1] ?? [];
+  return answer?.[0]?.[1] ?? [];
 }
 
 /** Reads a stream from its first message, READ_COUNT at a time. */

@@ -1,7 +1,7 @@
 // Native comparisons of services: requests answered by four workers, beside
 // requests over NATS and jobs of BullMQ.
 import type { Comparison, Contender } from '../comparison.js';
-import { begin, playNative } from './play.js';
+import { begin, endAll, playNative } from './play.js';
 import { nats } from '../peers/nats.js';
 import { malamuteTs } from '../peers/ours.js';
 import type { Peer } from '../peers/peer.js';
@@ -63,7 +63,7 @@ function request(family: string): Contender['measure'] {
         brokerUs: cpuUs(brokerMs, sent),
       };
     } finally {
-      await Promise.all(workers.map((worker) => worker.end()));
+      await endAll(workers);
     }
   };
 }
