@@ -5,10 +5,12 @@ import { encodeHeader } from '../protocol/index.js';
 import type { Clock } from './clock.js';
 import type { Counters } from './counters.js';
 import type { Mailboxes } from './mailboxes.js';
+import type { NativeSide } from './native-side.js';
 import type { Services } from './services.js';
 import { v1Outgoing, type Outgoing } from './outbox.js';
 import type { Session } from './session.js';
 import type { Sessions } from './sessions.js';
+import type { Stream } from './stream.js';
 import type { Streams } from './streams.js';
 
 export const ADMIN_SERVICE = '$broker';
@@ -72,8 +74,8 @@ export class Admin {
     return rows(this.#context.sessions(), (session) => ({
       address: session.address,
       connectedMs: Math.round(nowMs - session.openedAtMs),
-      writes: session.stream?.name ?? null,
-      reads: [...session.readers].slice(0, 100).map((stream) => stream.name),
+      writes: namesOf(session.native?.streams.values() ?? written(session)),
+      reads: namesOf(session.native === undefined ? session.readers : nativeReads(session.native)),
       offers: [...session.offers.keys()].slice(0, 100),
       outbox: session.outbox.length,
       credit: session.credit === Infinity ? null : session.credit,
@@ -125,6 +127,20 @@ export class Admin {
       ...counters,
     };
   }
+}
+
+const NAMES_SHOWN_MAX = 100;
+
+function namesOf(streams: Iterable<{ readonly name: string }> = []): string[] {
+  return [...streams].slice(0, NAMES_SHOWN_MAX).map(({ name }) => name);
+}
+
+function written({ stream }: Session): Stream[] {
+  return stream === undefined ? [] : [stream];
+}
+
+function nativeReads({ readers }: NativeSide): Stream[] {
+  return [...readers.values()].map(({ stream }) => stream);
 }
 
 /** The rows of a table, up to a bound. */

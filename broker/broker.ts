@@ -305,9 +305,10 @@ export async function startBroker(options: OptionValues, parts: BrokerParts = {}
   return broker;
 }
 
-async function openAll({ data, ephemeral }: OptionValues, store?: Store): Promise<Stores> {
+async function openAll(options: OptionValues, store?: Store): Promise<Stores> {
+  const { data, ephemeral, 'memory-bytes-max': memoryBytesMax } = options;
   if (store !== undefined) return singleStore(store);
-  return ephemeral ? ephemeralStores() : openStores(data);
+  return ephemeral ? ephemeralStores(memoryBytesMax) : openStores(data, memoryBytesMax);
 }
 
 /** Larger frames cut their sender off; somewhat too large messages are refused in words. */

@@ -139,7 +139,7 @@ export class Flusher implements Flushable {
         return;
       }
       this.#noteSent(session);
-      message?.keeper.taken(message, session);
+      message?.keeper.taken(message);
       if (session.ended) return;
     }
   }

@@ -148,14 +148,20 @@ export abstract class KeptQueue implements Keeper, Committer {
     }
   }
 
-  taken(message: Message, receiver: Session): void {
+  taken(message: Message): void {
     this.#countDelivery();
-    if (message.tracker !== '' && !receiver.trackers.add(message.tracker, message)) {
+    this.release(message);
+  }
+
+  /** Queues a message for a receiver, whose confirmation may come as soon as it is sent. */
+  protected hand(message: Message, receiver: Session): void {
+    const { tracker } = message;
+    if (tracker !== '' && !receiver.isNative && !receiver.trackers.add(tracker, message)) {
       this.context.log.warn('a client leaves too many tracked messages unconfirmed', {
         address: receiver.address,
       });
     }
-    this.release(message);
+    receiver.deliverMessage(this.#kind, this.name, message);
   }
 
   takeBack(message: Message): void {

@@ -38,7 +38,7 @@ export class Mailbox extends KeptQueue {
       if (!owner.takesMore('mailbox')) return;
       this.#line.shift();
       this.context.expiry.unwatch(message);
-      owner.deliverMessage('mailbox', this.name, message);
+      this.hand(message, owner);
       message = this.#line.peek();
     }
   }

@@ -11,7 +11,7 @@ const MESSAGE_OVERHEAD_BYTES = 200;
 /** The queue that keeps a message: a mailbox or a service. */
 export interface Keeper {
   /** A receiver's socket took the message. */
-  taken(message: Message, receiver: Session): void;
+  taken(message: Message): void;
   /** The session that was to receive the message ended first. */
   takeBack(message: Message): void;
   /** The message waited longer than its timeout. */

@@ -95,6 +95,13 @@ export const OPTIONS = {
     max: Number.MAX_SAFE_INTEGER,
     about: 'log kept of each stream for readers that are behind, octets',
   },
+  'memory-bytes-max': {
+    type: 'integer',
+    default: 1024 * MIB,
+    min: 64 * 1024,
+    max: Number.MAX_SAFE_INTEGER,
+    about: 'logs of all streams that are kept in memory together, octets',
+  },
   'mailbox-messages-max': {
     type: 'integer',
     default: 1_000_000,

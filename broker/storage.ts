@@ -37,16 +37,17 @@ export function singleStore(store: Store): Stores {
   };
 }
 
-export function ephemeralStores(): Stores {
-  return singleStore(new MemoryStore());
+export function ephemeralStores(memoryBytesMax: number): Stores {
+  return singleStore(new MemoryStore(memoryBytesMax));
 }
 
 /**
  * Opens the stores of a data directory.
  *
+ * @param memoryBytesMax octets of stream logs that are kept in memory only
  * @throws {DataDirectoryError} where it cannot be used; nothing in it was changed
  */
-export async function openStores(path: string): Promise<Stores> {
+export async function openStores(path: string, memoryBytesMax: number): Promise<Stores> {
   const directory = await DataDirectory.take(path);
   const opened: Store[] = [];
   const close = async (): Promise<void> => {
@@ -58,7 +59,7 @@ export async function openStores(path: string): Promise<Stores> {
     opened.push(fsync);
     const relaxed = LmdbStore.open(directory.file('relaxed.mdb'), { flush: false });
     opened.push(relaxed);
-    const memory = new MemoryStore();
+    const memory = new MemoryStore(memoryBytesMax);
     opened.push(memory);
     return { byDurability: { fsync, relaxed, memory }, close };
   } catch (error) {

@@ -60,10 +60,19 @@ export class Stream implements Committer {
     return count;
   }
 
+  /** True where nobody writes or reads it. */
+  get unused(): boolean {
+    return this.writers === 0 && this.readers === 0;
+  }
+
+  /** True where its messages go with the process. */
+  get passing(): boolean {
+    return !this.#place.store.persistent;
+  }
+
   /** True where nothing would be lost if the stream did not exist. */
   get idle(): boolean {
-    const kept = this.#place.store.persistent && this.nextSequence > 1;
-    return this.writers === 0 && this.readers === 0 && !kept;
+    return this.unused && this.nextSequence === 1;
   }
 
   /** The first sequence that the log still holds; where it is empty, the next one. */

@@ -217,13 +217,25 @@ export class Streams {
     if (existing !== undefined) return existing;
     const { streamsMax } = this.#context.limits;
     if (name.startsWith('$')) return refused(`"${name}" is not a name for a stream`);
-    if (this.#streams.size >= streamsMax) return refused(`there are ${streamsMax} streams already`);
+    if (this.#streams.size >= streamsMax && !this.#makeRoom()) {
+      return refused(`there are ${streamsMax} streams already`);
+    }
     const stream = new Stream(name, this.#context);
     this.#streams.set(name, stream);
     return stream;
   }
 
-  /** A stream that nobody writes or reads, and whose log nobody could read later, is forgotten. */
+  /** Forgets a stream that nobody uses and that would not outlive the broker anyway. */
+  #makeRoom(): boolean {
+    for (const stream of this.#streams.values()) {
+      if (!stream.unused || !stream.passing) continue;
+      this.#drop(stream);
+      return true;
+    }
+    return false;
+  }
+
+  /** A stream that nobody writes or reads, and that holds nothing, is forgotten. */
   #forgetIdle(stream: Stream): void {
     if (stream.idle && this.#streams.get(stream.name) === stream) this.#drop(stream);
   }

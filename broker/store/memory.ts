@@ -16,7 +16,14 @@ interface Log {
 export class MemoryStore implements Store {
   readonly persistent: boolean = false;
   readonly #logs = new Map<string, Log>();
+  readonly #bytesMax: number;
+  #bytes = 0;
   #kept = 0;
+
+  /** @param bytesMax octets of all logs together; beyond that the largest one is cut */
+  constructor(bytesMax = Infinity) {
+    this.#bytesMax = bytesMax;
+  }
 
   /** How many messages the queues keep. */
   get kept(): number {
@@ -39,6 +46,8 @@ export class MemoryStore implements Store {
     if (joined !== undefined) log.blocks.pop();
     log.blocks.push(joined ?? block);
     log.bytes += block.bytes.length;
+    this.#bytes += block.bytes.length;
+    while (this.#bytes > this.#bytesMax && this.#cutLargest());
   }
 
   readBlock(stream: string, sequence: number): Block | undefined {
@@ -66,13 +75,31 @@ export class MemoryStore implements Store {
         timeMs: retention.ageMsMax === undefined ? Infinity : lastTimeOf(oldest.bytes),
       };
       if (!exceeds(beyond, retention, wallMs)) return;
-      log.bytes -= oldest.bytes.length;
-      log.blocks.shift();
+      this.#dropOldest(log);
     }
   }
 
   dropStream(stream: string): void {
+    this.#bytes -= this.streamBytes(stream);
     this.#logs.delete(stream);
+  }
+
+  /** Drops the older half of the largest log. @returns false where there is nothing to drop */
+  #cutLargest(): boolean {
+    let largest: Log | undefined;
+    for (const log of this.#logs.values()) {
+      if (log.bytes > (largest?.bytes ?? 0)) largest = log;
+    }
+    if (largest === undefined) return false;
+    const half = largest.bytes / 2;
+    while (largest.bytes > half) this.#dropOldest(largest);
+    return true;
+  }
+
+  #dropOldest(log: Log): void {
+    const bytes = log.blocks.shift()?.bytes.length ?? 0;
+    log.bytes -= bytes;
+    this.#bytes -= bytes;
   }
 
   streamBytes(stream: string): number {

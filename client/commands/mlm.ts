@@ -4,6 +4,8 @@
 // file; the broker's is loaded only where it is called.
 import { hideBin } from 'yargs/helpers';
 import type { brokerCommand as broker } from '../../broker/command.js';
+import { cursorCommand } from './cursor.js';
+import { deadCommand } from './dead.js';
 import { inboxCommand } from './inbox.js';
 import { listCommand } from './ls.js';
 import { mailCommand } from './mail.js';
@@ -12,6 +14,7 @@ import { requestCommand } from './request.js';
 import { sendCommand } from './send.js';
 import { entry, runProgram } from './shared/program.js';
 import { statsCommand } from './stats.js';
+import { streamCommand } from './stream.js';
 import { tailCommand } from './tail.js';
 
 type BrokerCommand = typeof broker;
@@ -47,6 +50,9 @@ await runProgram(
       entry(requestCommand),
       entry(listCommand),
       entry(statsCommand),
+      entry(streamCommand),
+      entry(cursorCommand),
+      entry(deadCommand),
       entry(pingCommand),
     ],
     others: { broker: brokerCommand },

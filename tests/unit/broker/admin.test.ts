@@ -69,13 +69,13 @@ it('shows who is there, what they declared and what waits', async () => {
     {
       address: 'busy',
       connectedMs: 2000,
-      writes: 'out',
+      writes: ['out'],
       reads: ['in'],
       offers: ['svc'],
       outbox: 0,
       credit: 5,
     },
-    { address: 'sender', writes: 'in', reads: [], offers: [], credit: null },
+    { address: 'sender', writes: ['in'], reads: [], offers: [], credit: null },
     { address: '' },
   ]);
   expect(await world.view('streams')).toMatchObject([

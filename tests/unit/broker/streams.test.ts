@@ -182,7 +182,7 @@ describe('CANCEL', () => {
 });
 
 describe('a stream', () => {
-  it('is forgotten with its last writer and reader', async () => {
+  it('stays when its last writer and reader have gone, for those who read it later', async () => {
     const world = await startWorld();
     const from = await writer(world);
     const peer = await reader(world, 'r', '');
@@ -193,21 +193,32 @@ describe('a stream', () => {
     await world.exchange(from, CLOSE);
     expect(await world.view('streams')).toMatchObject([{ writers: 0, readers: 1 }]);
     await world.exchange(peer, CLOSE);
-    expect(await world.view('streams')).toEqual([]);
-    expect(world.store.streamBytes('s')).toBe(0);
+    expect(await world.view('streams')).toMatchObject([
+      { stream: 's', lastSequence: 100, writers: 0, readers: 0 },
+    ]);
   });
 
-  it('leaves no log behind though its writer goes at once, and begins anew', async () => {
+  it('is forgotten with its last writer and reader where nothing was sent to it', async () => {
     const world = await startWorld();
     const from = await writer(world);
-    await world.exchange(from, ...numbers(3).map((subject) => send(subject)), CLOSE);
-    expect([await world.view('streams'), world.store.streamBytes('s')]).toEqual([[], 0]);
-    const again = await writer(world);
     const peer = await reader(world, 'r', '');
-    peer.pipeMessages = 0;
-    await world.exchange(again, ...numbers(2000).map((subject) => send(subject)));
-    peer.pipeMessages = Infinity;
-    expect(await readAll(world, peer)).toEqual(numbers(2000));
+    await world.exchange(from, CLOSE);
+    await world.exchange(peer, CLOSE);
+    expect(await world.view('streams')).toEqual([]);
+  });
+
+  it('in memory that nobody uses makes room for a new one at the limit', async () => {
+    const world = await startWorld({ 'streams-max': 2 });
+    for (const name of ['old', 'used']) {
+      const from = await writer(world, `w-${name}`, name);
+      await world.exchange(from, send('x'));
+      if (name === 'old') await world.exchange(from, CLOSE);
+    }
+    await writer(world, 'w-new', 'new');
+    const names = (await world.view<{ stream: string }[]>('streams')).map(({ stream }) => stream);
+    expect(names).toEqual(['used', 'new']);
+    expect(world.store.streamBytes('old')).toBe(0);
+    expect(await world.talk(await world.client('x'), write('one too many'))).toEqual(['ERROR 300']);
   });
 
   it.each(['$', '$broker', '$x'])('may not be called %s', async (name) => {
@@ -408,7 +419,7 @@ describe('a reader that is slower than its stream', () => {
     await world.pass(70);
     expect(await world.view('streams')).toMatchObject([{ readers: 0, behind: 0 }]);
     await world.exchange(from, send('x'), CLOSE);
-    expect(await world.view('streams')).toEqual([]);
+    expect(await world.view('streams')).toMatchObject([{ readers: 0, writers: 0, behind: 0 }]);
   });
 });
 
