@@ -5,6 +5,8 @@ import { Router } from 'zeromq';
 /** Why a message could not be handed to a peer. */
 export type SendFailure = 'full' | 'gone' | 'closed';
 
+const PORT_MAX = 65_535;
+const NO_SUCH_PORT = `a port is a number from 1 to ${PORT_MAX}; port * picks a free one`;
 const NOT_AN_ENDPOINT = 'not an endpoint; write tcp://ADDRESS:PORT or ipc://PATH';
 const NO_SUCH_ADDRESS = 'this machine has no such address; tcp://*:PORT listens on all it has';
 
@@ -68,6 +70,9 @@ export class RouterTransport implements Transport {
   }
 
   async bind(endpoint: string): Promise<string> {
+    // libzmq would listen on the remainder.
+    const [, port = ''] = /^tcp:.*:(\d+)$/.exec(endpoint) ?? [];
+    if (Number(port) > PORT_MAX) throw new Error(`cannot listen on ${endpoint}: ${NO_SUCH_PORT}`);
     try {
       await this.#router.bind(endpoint);
     } catch (cause) {

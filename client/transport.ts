@@ -37,6 +37,7 @@ const RECEIVE_MESSAGES_MAX = 1000;
 /** How often the socket itself tries to reach an endpoint where nobody listens, ms. */
 const REDIAL_MS = 100;
 const REDIAL_MS_MAX = 1000;
+const PORT_MAX = 65_535;
 /** Turns of the event loop without a message after which a cut socket is empty. */
 const IDLE_TURNS = 3;
 
@@ -62,6 +63,7 @@ class DealerTransport implements Transport {
       reconnectMaxInterval: REDIAL_MS_MAX,
     });
     try {
+      checkPort(endpoint);
       this.#socket.connect(endpoint);
     } catch (cause) {
       this.#socket.close();
@@ -161,4 +163,10 @@ class DealerTransport implements Transport {
     this.close();
     this.#handlers.cut(error);
   }
+}
+
+/** libzmq would connect to the remainder of a port that there cannot be. @throws {RangeError} */
+function checkPort(endpoint: string): void {
+  const [, port = ''] = /^tcp:.*:(\d+)$/.exec(endpoint) ?? [];
+  if (Number(port) > PORT_MAX) throw new RangeError(`a port is ${PORT_MAX} at most`);
 }

@@ -164,6 +164,7 @@ describe('endpoints', () => {
     ['nonsense', 'tcp://ADDRESS:PORT or ipc://PATH'],
     ['http://127.0.0.1:80', 'tcp://ADDRESS:PORT or ipc://PATH'],
     ['tcp://127.0.0.1', 'tcp://ADDRESS:PORT or ipc://PATH'],
+    ['tcp://127.0.0.1:65536', 'a port is a number from 1 to 65535'],
     ['tcp://192.0.2.1:1', 'this machine has no such address'],
     ['ipc:///nowhere/at/all', 'cannot listen on ipc:///nowhere/at/all'],
   ])('that are none are named: %s', async (endpoint, advice) => {

@@ -151,7 +151,7 @@ describe('a broker that is not there', () => {
     expect(await waiting).toBe('CLOSED');
   });
 
-  it.each(['nonsense', 'tcp://', 'http://127.0.0.1:80', ''])(
+  it.each(['nonsense', 'tcp://', 'http://127.0.0.1:80', 'tcp://127.0.0.1:65536', ''])(
     'has an endpoint, which "%s" is not',
     async (endpoint) => {
       expect(await codeOf(connect(endpoint))).toBe('INVALID_ARGUMENT');
