@@ -129,9 +129,11 @@ export class Flusher implements Flushable {
         content.length === 1 && only !== undefined
           ? [routingId, head, only]
           : [routingId, head, ...content];
+      message?.keeper.sending(message, session);
       try {
         await this.#transport.send(frames);
       } catch (error) {
+        message?.keeper.unsent(message, session);
         // The session may have ended meanwhile, and its outbox with it.
         if (!session.ended) outbox.restore(outgoing);
         else message?.keeper.takeBack(message);

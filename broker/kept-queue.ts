@@ -153,15 +153,16 @@ export abstract class KeptQueue implements Keeper, Committer {
     this.release(message);
   }
 
-  /** Queues a message for a receiver, whose confirmation may come as soon as it is sent. */
-  protected hand(message: Message, receiver: Session): void {
+  sending(message: Message, receiver: Session): void {
     const { tracker } = message;
-    if (tracker !== '' && !receiver.isNative && !receiver.trackers.add(tracker, message)) {
-      this.context.log.warn('a client leaves too many tracked messages unconfirmed', {
-        address: receiver.address,
-      });
-    }
-    receiver.deliverMessage(this.#kind, this.name, message);
+    if (tracker === '' || receiver.trackers.add(tracker, message)) return;
+    this.context.log.warn('a client leaves too many tracked messages unconfirmed', {
+      address: receiver.address,
+    });
+  }
+
+  unsent({ tracker }: Message, receiver: Session): void {
+    if (tracker !== '') receiver.trackers.takeBack(tracker);
   }
 
   takeBack(message: Message): void {

@@ -38,7 +38,7 @@ export class Mailbox extends KeptQueue {
       if (!owner.takesMore('mailbox')) return;
       this.#line.shift();
       this.context.expiry.unwatch(message);
-      this.hand(message, owner);
+      owner.deliverMessage('mailbox', this.name, message);
       message = this.#line.peek();
     }
   }

@@ -10,6 +10,10 @@ const MESSAGE_OVERHEAD_BYTES = 200;
 
 /** The queue that keeps a message: a mailbox or a service. */
 export interface Keeper {
+  /** The message is about to be sent: its receiver may confirm it before the socket says so. */
+  sending(message: Message, receiver: Session): void;
+  /** It was not sent. */
+  unsent(message: Message, receiver: Session): void;
   /** A receiver's socket took the message. */
   taken(message: Message): void;
   /** The session that was to receive the message ended first. */

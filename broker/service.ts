@@ -238,7 +238,7 @@ export class Service extends KeptQueue {
       // To the end of the line of those who are ready.
       if (group.ready.delete(worker)) group.ready.add(worker);
     }
-    this.hand(message, worker.session);
+    worker.session.deliverMessage('service', this.name, message);
   }
 
   /** Of the workers that match and can take a request: an idle one, and of these who was served least recently. */

@@ -35,6 +35,15 @@ export class Trackers {
     return origin;
   }
 
+  /** Forgets the newest message of a tracker: it was not sent. */
+  takeBack(tracker: string): void {
+    const origins = this.#origins.get(tracker);
+    if (origins === undefined) return;
+    origins.pop();
+    if (origins.length === 0) this.#origins.delete(tracker);
+    this.#size--;
+  }
+
   clear(): void {
     this.#origins.clear();
     this.#size = 0;
