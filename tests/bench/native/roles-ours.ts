@@ -1,6 +1,7 @@
 // The roles of this project's own clients: writers and readers of streams,
 // requesters and workers, and those that only make the broker hold something.
 // Each runs in a process of its own, on the SDK as users have it.
+import { context } from 'zeromq';
 import type { MlmClient, StreamMessage } from '../../../client/index.js';
 import { done, nextLine, nowNs, Progress, ready } from '../load/counting.js';
 import type { RoleOptions } from '../load/options.js';
@@ -10,6 +11,8 @@ import { sdk } from './sdk.js';
 type Options = Required<RoleOptions>;
 
 const PATIENCE_MS = 600_000;
+/** Sockets of ZeroMQ that one client takes, its observers too, at most. */
+const SOCKETS_EACH = 4;
 
 async function open({ endpoint, address }: Options): Promise<MlmClient> {
   const { connect } = await sdk();
@@ -178,6 +181,7 @@ export async function wait(options: Options): Promise<void> {
 
 /** Keeps `sessions` clients open that do nothing. */
 export async function idle(options: Options): Promise<void> {
+  context.maxSockets = SOCKETS_EACH * options.sessions + SOCKETS_EACH;
   const { connect } = await sdk();
   const clients: MlmClient[] = [];
   for (let number = 0; number < options.sessions; number++) {
