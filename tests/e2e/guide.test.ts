@@ -239,3 +239,11 @@ it('the guide explains every error code of the SDK', () => {
   expect(codes.length).toBeGreaterThan(0);
   expect([...explained].sort()).toEqual([...codes].sort());
 });
+
+it('the figures of the README are those of the benchmark', () => {
+  const measured = readFileSync('docs/benchmarks.md', 'utf8');
+  const [row = ''] = /^\| .*messages\/s.*\|$/m.exec(readFileSync('README.md', 'utf8')) ?? [];
+  const figures = [...row.matchAll(/\d[\d,]*,\d{3}/g)].map(([figure]) => figure);
+  expect(figures.length).toBeGreaterThan(0);
+  expect(figures.filter((figure) => !measured.includes(` ${figure}/s`))).toEqual([]);
+});
