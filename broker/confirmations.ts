@@ -22,15 +22,17 @@ export class Confirmations {
   }
 
   /** Sends CONFIRM to the session that sent a message, or to the one that has its address now. */
-  tell({ sender, origin }: Origin, tracker: string, statusCode: number, reason: string): void {
-    if (tracker === '') return;
-    const statusReason = fitting(reason);
-    const session = origin?.ended === false ? origin : this.#sessions().atAddress(sender);
-    if (session === undefined) return;
-    this.#counters.confirms++;
-    if (!session.confirm(tracker, statusCode, statusReason)) {
-      this.#counters.repliesDropped++;
-    }
+  tell(origin: Origin, tracker: string, statusCode: number, statusReason: string): void {
+    this.#send(this.#sessionOf(origin), tracker, statusCode, statusReason);
+  }
+
+  /**
+   * Tells what a native receiver made of a message, but only a native sender: the
+   * C client halts at a CONFIRM, and nobody but the broker decided on this one.
+   */
+  tellNative(origin: Origin, tracker: string, statusCode: number, statusReason: string): void {
+    const session = this.#sessionOf(origin);
+    if (session?.isNative === true) this.#send(session, tracker, statusCode, statusReason);
   }
 
   /** A receiver confirms: its CONFIRM goes on to the sender of the message. */
@@ -38,5 +40,15 @@ export class Confirmations {
     const sender = receiver.trackers.take(tracker);
     if (sender === undefined) this.#counters.unknownTrackers++;
     else this.tell(sender, tracker, statusCode, statusReason);
+  }
+
+  #sessionOf({ sender, origin }: Origin): Session | undefined {
+    return origin?.ended === false ? origin : this.#sessions().atAddress(sender);
+  }
+
+  #send(session: Session | undefined, tracker: string, statusCode: number, reason: string): void {
+    if (tracker === '' || session === undefined) return;
+    this.#counters.confirms++;
+    if (!session.confirm(tracker, statusCode, fitting(reason))) this.#counters.repliesDropped++;
   }
 }

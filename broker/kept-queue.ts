@@ -185,14 +185,14 @@ export abstract class KeptQueue implements Keeper, Committer {
     if (statusCode < STATUS.FAILED) {
       this.#countDelivery();
       this.release(message);
-      this.context.confirmations.tell(message, message.tracker, statusCode, reason);
+      this.context.confirmations.tellNative(message, message.tracker, statusCode, reason);
     } else this.giveUp(message, receiver, statusCode, reason);
   }
 
   /** A native receiver does not want a message that it got. */
   protected giveUp(message: Message, _receiver: Session, statusCode: number, reason: string): void {
     this.release(message);
-    this.context.confirmations.tell(message, message.tracker, statusCode, reason);
+    this.context.confirmations.tellNative(message, message.tracker, statusCode, reason);
   }
 
   /** Watches a message that waits again: the time that it may wait has gone on running. */

@@ -178,7 +178,7 @@ export class Service extends KeptQueue {
       attempts: message.attempts,
       reason,
     });
-    this.context.confirmations.tell(message, message.tracker, STATUS.FAILED, reason);
+    this.context.confirmations.tellNative(message, message.tracker, STATUS.FAILED, reason);
   }
 
   #holdBack(message: Message, delayMs: number): void {

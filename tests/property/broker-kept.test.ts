@@ -3,8 +3,11 @@
 // waits; mail in the order of its mailbox, requests by workers that do them.
 import fc from 'fast-check';
 import { decode } from '../../protocol/index.js';
+import { MemoryStore } from '../../broker/store/memory.js';
+import type { Store } from '../../broker/store/store.js';
 import { World } from '../support/broker-world.js';
 import type { FakePeer } from '../support/fake-transport.js';
+import { LateStore } from '../support/late-store.js';
 import { CLOSE, confirm, credit, mail, offer, open, request } from '../support/v1-commands.js';
 
 const ADDRESSES = ['a', 'b', 'c'];
@@ -100,12 +103,16 @@ class Model {
 }
 
 class Run {
-  readonly world = new World();
+  readonly world: World;
   readonly model = new Model();
   #sender!: FakePeer;
   #sendings = 0;
   readonly #faults: unknown[] = [];
   readonly told = new Map<string, number[]>();
+
+  constructor(store: Store) {
+    this.world = new World(store);
+  }
 
   async start(outboxMessages: number, mailboxMessages: number): Promise<void> {
     const { world, model } = this;
@@ -247,13 +254,17 @@ class Run {
   }
 }
 
-it('each message has one fate, and goes where it may go, in its order', async () => {
+it.each([
+  ['in memory', () => new MemoryStore()],
+  ['on a disk', () => new LateStore()],
+  ['on a disk that fails', () => new LateStore(5)],
+])('each message has one fate, and goes where it may go, in its order, %s', async (_, store) => {
   const outboxMessages = fc.constantFrom(1, 2, 5, 1000);
   const mailboxMessages = fc.constantFrom(4, 1000);
   const operations = fc.array(operation, { minLength: 10, maxLength: 70, size: 'max' });
   await fc.assert(
     fc.asyncProperty(operations, outboxMessages, mailboxMessages, async (actions, outbox, box) => {
-      const run = new Run();
+      const run = new Run(store());
       await run.start(outbox, box);
       try {
         for (const action of actions) await run.do(action);
@@ -262,7 +273,7 @@ it('each message has one fate, and goes where it may go, in its order', async ()
         await run.world.stop();
       }
     }),
-    { numRuns: 120 },
+    { numRuns: 60 },
   );
 });
 

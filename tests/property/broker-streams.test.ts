@@ -3,8 +3,11 @@
 // and in order, as far as the log reaches back; what it missed is counted.
 import fc from 'fast-check';
 import { decode } from '../../protocol/index.js';
+import { MemoryStore } from '../../broker/store/memory.js';
+import type { Store } from '../../broker/store/store.js';
 import { World } from '../support/broker-world.js';
 import type { FakePeer } from '../support/fake-transport.js';
+import { LateStore } from '../support/late-store.js';
 import { cancel, CLOSE, credit, open, read, send, write } from '../support/v1-commands.js';
 
 const STREAMS = ['s', 't'];
@@ -59,14 +62,15 @@ interface Client {
 }
 
 class Run {
-  readonly world = new World();
+  readonly world: World;
   readonly clients: Client[] = [];
   readonly #faults: string[] = [];
   #sendings = 0;
   readonly #writers = new Map<number, Client>();
   readonly #body: Buffer;
 
-  constructor(bodyBytes: number) {
+  constructor(bodyBytes: number, store: Store) {
+    this.world = new World(store);
     this.#body = Buffer.alloc(bodyBytes);
   }
 
@@ -206,7 +210,7 @@ class Run {
 
 /** Plays random histories. @returns the messages that readers missed in all of them */
 async function play(
-  options: { streamBytes: number; bodyBytes: number; numRuns: number },
+  options: { streamBytes: number; bodyBytes: number; numRuns: number; store: () => Store },
   beginning: readonly Operation[] = [],
 ): Promise<number> {
   const outboxMessages = fc.constantFrom(1, 3, 10);
@@ -214,7 +218,7 @@ async function play(
   let gaps = 0;
   await fc.assert(
     fc.asyncProperty(operations, outboxMessages, async (actions, outbox) => {
-      const run = new Run(options.bodyBytes);
+      const run = new Run(options.bodyBytes, options.store());
       await run.start(outbox, options.streamBytes);
       try {
         for (const action of [...beginning, ...actions]) await run.do(action);
@@ -229,12 +233,20 @@ async function play(
   return gaps;
 }
 
-it('every reader gets everything it asked for, once and in order', async () => {
-  const streamBytes = 64 * 1024 * 1024;
-  expect(await play({ streamBytes, bodyBytes: 10, numRuns: 150 })).toBe(0);
-});
+const STORES: [name: string, store: () => Store][] = [
+  ['in memory', () => new MemoryStore()],
+  ['on a disk', () => new LateStore()],
+];
 
-it('past the retention, what a reader misses is counted', async () => {
+it.each(STORES)(
+  'every reader gets everything it asked for, once and in order, %s',
+  async (_, store) => {
+    const streamBytes = 64 * 1024 * 1024;
+    expect(await play({ streamBytes, bodyBytes: 10, numRuns: 70, store })).toBe(0);
+  },
+);
+
+it.each(STORES)('past the retention, what a reader misses is counted, %s', async (_, store) => {
   const many = new Array<string>(40).fill('a');
   const missing: Operation[] = [
     { open: 'r1' },
@@ -247,6 +259,9 @@ it('past the retention, what a reader misses is counted', async () => {
     { pipe: Infinity, of: 0 },
     { pass: 70 },
   ];
-  const gaps = await play({ streamBytes: 64 * 1024, bodyBytes: 30_000, numRuns: 30 }, missing);
+  const gaps = await play(
+    { streamBytes: 64 * 1024, bodyBytes: 30_000, numRuns: 20, store },
+    missing,
+  );
   expect(gaps).toBeGreaterThan(0);
 });

@@ -17,7 +17,7 @@ export interface LogLine {
 }
 
 /** Turns of the event loop without any traffic after which nothing more will happen. */
-const QUIET_TURNS = 4;
+const QUIET_TURNS = 8;
 
 export class World {
   readonly clock = new FakeClock();
