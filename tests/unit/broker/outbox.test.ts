@@ -94,6 +94,15 @@ it('counts what came back', () => {
   expect(outbox.hasRoom('service')).toBe(true);
 });
 
+it('counts the octets of what came back', () => {
+  const outbox = new Outbox(limits);
+  outbox.push('mailbox', outgoing('large', 1000));
+  const untaken = outbox.take()!;
+  expect(outbox.hasRoom('mailbox')).toBe(true);
+  outbox.restore(untaken);
+  expect([outbox.hasRoom('mailbox'), outbox.isLow()]).toEqual([false, false]);
+});
+
 it('gives up its replies alone', () => {
   const outbox = new Outbox(limits);
   outbox.reply(outgoing('OK'));

@@ -127,6 +127,18 @@ describe('a message', () => {
     ]);
   });
 
+  it('of a writer that chose its stream twice reaches those who read it later', async () => {
+    const world = await startWorld();
+    const from = await writer(world);
+    expect(await world.talk(from, write('s'), write('s'))).toEqual(['OK 200', 'OK 200']);
+    const peer = await reader(world, 'r', '');
+    await world.exchange(from, send('hello'));
+    expect(peer.read().map(brief)).toEqual(['hello']);
+    await world.exchange(from, CLOSE);
+    await world.exchange(peer, CLOSE);
+    expect(await world.view('streams')).toEqual([]);
+  });
+
   it('before STREAM WRITE is an error', async () => {
     const world = await startWorld();
     expect(await world.talk(await world.client('a'), send('x'))).toEqual(['ERROR 300']);
