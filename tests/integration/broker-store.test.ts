@@ -202,6 +202,8 @@ const isRoot = process.getuid?.() === 0;
 
   afterEach(async () => {
     for (const client of clients) client.close();
+    // With room for what is left to be written.
+    mount('-o', 'remount,size=64m', disk);
     for (const broker of brokers) await broker.stop();
     spawnSync('umount', ['-l', disk]);
   });
