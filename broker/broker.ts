@@ -3,28 +3,28 @@
 // them; what they do stands in them.
 import { Admin } from './admin.js';
 import { systemClock, type Clock, type Timer } from './clock.js';
-import { Confirmations } from './confirmations.js';
+import { Confirmations } from './sessions/confirmations.js';
 import { newCounters } from './counters.js';
-import { Cursors } from './cursors.js';
-import { DeadLetters } from './dead-letters.js';
-import { Dispatcher } from './dispatcher.js';
-import { Expiry } from './expiry.js';
-import { Flusher } from './flusher.js';
-import type { Engines } from './handlers.js';
+import { Cursors } from './streams/cursors.js';
+import { DeadLetters } from './queues/dead-letters.js';
+import { Dispatcher } from './dispatch/dispatcher.js';
+import { Expiry } from './queues/expiry.js';
+import { Flusher } from './sessions/flusher.js';
+import type { Engines } from './dispatch/handlers.js';
 import { silentLogger, type Logger } from './log.js';
-import { Mailboxes } from './mailboxes.js';
-import type { Delay, Message } from './message.js';
-import { queueOf } from './kept-queue.js';
-import { NativeCalls } from './native-calls.js';
-import { NativeDispatcher } from './native-dispatcher.js';
+import { Mailboxes } from './queues/mailboxes.js';
+import type { Delay, Message } from './queues/message.js';
+import { queueOf } from './queues/kept-queue.js';
+import { NativeCalls } from './dispatch/native-calls.js';
+import { NativeDispatcher } from './dispatch/native-dispatcher.js';
 import { limitsOf, type Limits, type OptionValues } from './options.js';
 import { Policies, type PolicyRules } from './policies.js';
-import { Services } from './services.js';
-import { Sessions } from './sessions.js';
-import type { Session } from './session.js';
-import { ephemeralStores, openStores, singleStore, Storage, type Stores } from './storage.js';
+import { Services } from './queues/services.js';
+import { Sessions } from './sessions/sessions.js';
+import type { Session } from './sessions/session.js';
+import { ephemeralStores, openStores, singleStore, Storage, type Stores } from './store/storage.js';
 import type { Store } from './store/store.js';
-import { Streams } from './streams.js';
+import { Streams } from './streams/streams.js';
 import { RouterTransport, type Transport } from './transport.js';
 
 /** Messages handled before what they caused is committed and sent. */
@@ -137,7 +137,7 @@ export class Broker {
       flusher: this.#flusher,
       native: new NativeDispatcher({
         engines: this.#engines,
-        calls: new NativeCalls({ engines: this.#engines }),
+        calls: new NativeCalls(this.#engines),
         counters: this.counters,
         limits: this.#limits,
         commits: this.#storage.place('memory').commits,

@@ -1,15 +1,15 @@
 // What every engine (streams, mailboxes, services) is given: the parts of the
 // broker that it may use. Engines never see sockets, and never each other.
 import type { Clock } from './clock.js';
-import type { Confirmations } from './confirmations.js';
+import type { Confirmations } from './sessions/confirmations.js';
 import type { Counters } from './counters.js';
-import type { DeadLetters } from './dead-letters.js';
-import type { Expiry } from './expiry.js';
+import type { DeadLetters } from './queues/dead-letters.js';
+import type { Expiry } from './queues/expiry.js';
 import type { Logger } from './log.js';
-import type { Delay, Message } from './message.js';
+import type { Delay, Message } from './queues/message.js';
 import type { Limits } from './options.js';
 import type { Policies } from './policies.js';
-import type { Storage } from './storage.js';
+import type { Storage } from './store/storage.js';
 
 export interface EngineContext {
   readonly clock: Clock;

@@ -1,8 +1,8 @@
 // The broker's options as one table: name, kind, default, bounds and what it is
 // for. Flags, environment variables, the config file, `--help` and the checks
 // all follow from it. It reads nothing itself: sources are handed in.
-import type { OutboxLimits } from './outbox.js';
-import type { QueueLimits } from './kept-queue.js';
+import type { OutboxLimits } from './sessions/outbox.js';
+import type { QueueLimits } from './queues/kept-queue.js';
 import type { Retention } from './store/store.js';
 
 interface OptionRow {

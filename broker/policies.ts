@@ -2,7 +2,7 @@
 // of which the first whose pattern matches a name holds for it.
 import { compilePattern, ProtocolError, type Pattern } from '../protocol/index.js';
 import { OptionError } from './options.js';
-import { DURABILITIES, type Durability } from './storage.js';
+import { DURABILITIES, type Durability } from './store/storage.js';
 import type { Retention } from './store/store.js';
 
 /** What holds for one stream. */

@@ -1,10 +1,10 @@
 // The broker's small data structures against the plain arrays that they stand
 // for: any sequence of operations must look the same from outside.
 import fc from 'fast-check';
-import { Deadlines, type Expiring } from '../../broker/deadlines.js';
+import { Deadlines, type Expiring } from '../../broker/queues/deadlines.js';
 import { Deque } from '../../broker/deque.js';
-import type { Message } from '../../broker/message.js';
-import { WaitingLine } from '../../broker/waiting-line.js';
+import type { Message } from '../../broker/queues/message.js';
+import { WaitingLine } from '../../broker/queues/waiting-line.js';
 
 const RUNS = { numRuns: 50 };
 

@@ -1,5 +1,5 @@
-import type { Expiring } from '../../../broker/deadlines.js';
-import { Expiry } from '../../../broker/expiry.js';
+import type { Expiring } from '../../../broker/queues/deadlines.js';
+import { Expiry } from '../../../broker/queues/expiry.js';
 import { FakeClock } from '../../support/fake-clock.js';
 
 interface Item extends Expiring {

@@ -1,11 +1,11 @@
-import type { Message } from '../../../broker/message.js';
+import type { Message } from '../../../broker/queues/message.js';
 import {
   Outbox,
   TRAFFIC,
   v1Outgoing,
   type Outgoing,
   type Traffic,
-} from '../../../broker/outbox.js';
+} from '../../../broker/sessions/outbox.js';
 
 const limits = { messagesMax: 4, bytesMax: 1000 };
 

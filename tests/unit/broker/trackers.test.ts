@@ -1,5 +1,5 @@
-import type { Origin } from '../../../broker/confirmations.js';
-import { Trackers } from '../../../broker/trackers.js';
+import type { Origin } from '../../../broker/sessions/confirmations.js';
+import { Trackers } from '../../../broker/sessions/trackers.js';
 
 const TRACKERS_MAX = 10_000;
 

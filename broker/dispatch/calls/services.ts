@@ -1,0 +1,79 @@
+// The calls that are about services: to offer them, and to look after the requests
+// that failed for good.
+import type { Session } from '../../sessions/session.js';
+import type { KeptMessage } from '../../store/store.js';
+import type { Engines } from '../handlers.js';
+import { CallError, integer, patternOf, text, type Arguments, type Methods } from './arguments.js';
+
+const CAPACITY_MAX = 100_000;
+
+export class ServiceCalls {
+  readonly methods: Methods = {
+    offer: (session, given) => this.#offer(session, given),
+    withdraw: (session, given) => this.#withdraw(session, given),
+    'dead.counts': () => [...this.#engines.deadLetters.counts()],
+    'dead.list': (_session, given) =>
+      this.#engines.deadLetters.list(text(given, 'service')).map(letterView),
+    'dead.retry': (session, given) => this.#deadRetry(session, given),
+    'dead.drop': (_session, given) => letterView(this.#takeLetter(given)),
+  };
+  readonly #engines: Engines;
+
+  constructor(engines: Engines) {
+    this.#engines = engines;
+  }
+
+  #offer(session: Session, given: Arguments): unknown {
+    const service = text(given, 'service');
+    const capacity = integer(given, 'capacity', 1, CAPACITY_MAX, 1);
+    const { source } = patternOf(given);
+    const refusal = this.#engines.services.offer(session, service, source, capacity);
+    if (refusal !== undefined) throw new CallError(refusal.reason);
+    return {};
+  }
+
+  #withdraw(session: Session, given: Arguments): unknown {
+    this.#engines.services.withdraw(session, text(given, 'service'));
+    return {};
+  }
+
+  #deadRetry(session: Session, given: Arguments): unknown {
+    const letter = this.#takeLetter(given);
+    const { subject, tracker, priority, content } = letter;
+    const sending = { subject, tracker, timeout: 0, priority, content };
+    const reason = this.#engines.services.send(
+      session,
+      text(given, 'service'),
+      sending,
+      letter.sender,
+    );
+    if (typeof reason === 'string') throw new CallError(reason);
+    return letterView(letter);
+  }
+
+  #takeLetter(given: Arguments): KeptMessage {
+    const service = text(given, 'service');
+    const sequence = integer(given, 'letter', 1, Number.MAX_SAFE_INTEGER);
+    const letter = this.#engines.deadLetters.drop(service, sequence);
+    if (letter === undefined)
+      throw new CallError(`service ${service} has no dead letter ${sequence}`);
+    return letter;
+  }
+}
+
+/** A dead letter as it is shown: its body only by size. */
+function letterView(letter: KeptMessage): unknown {
+  const { sequence, sender, subject, tracker, acceptedWallMs, attempts, failures, content } =
+    letter;
+  const bytes = content.reduce((sum, frame) => sum + frame.length, 0);
+  return {
+    letter: sequence,
+    sender,
+    subject,
+    tracker,
+    acceptedMs: acceptedWallMs,
+    attempts,
+    failures,
+    bytes,
+  };
+}

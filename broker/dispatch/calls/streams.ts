@@ -1,0 +1,153 @@
+// The calls that are about streams and their cursors: to open writers and readers,
+// to look after logs.
+import { BlockReader } from '../../../protocol/index.js';
+import type { Session } from '../../sessions/session.js';
+import type { Stream } from '../../streams/stream.js';
+import type { Engines } from '../handlers.js';
+import {
+  asMap,
+  CallError,
+  integer,
+  patternOf,
+  text,
+  U32_MAX,
+  unwrap,
+  type Arguments,
+  type Methods,
+} from './arguments.js';
+
+export class StreamCalls {
+  readonly methods: Methods = {
+    write: (session, given) => this.#write(session, given),
+    read: (session, given) => this.#read(session, given),
+    cancel: (session, given) => this.#cancel(session, given),
+    'stream.info': (_session, given) => this.#streamInfo(given),
+    'stream.delete': (_session, given) => this.#streamDelete(given),
+    'stream.trim': (_session, given) => this.#streamTrim(given),
+    'cursor.list': (_session, given) => this.#engines.cursors.list(text(given, 'stream')),
+    'cursor.set': (_session, given) => this.#cursorSet(given),
+    'cursor.delete': (_session, given) => this.#cursorDelete(given),
+  };
+  readonly #engines: Engines;
+
+  constructor(engines: Engines) {
+    this.#engines = engines;
+  }
+
+  #write(session: Session, given: Arguments): unknown {
+    const name = text(given, 'stream');
+    const handle = unwrap(this.#engines.streams.openWriter(session, name));
+    return { handle };
+  }
+
+  #read(session: Session, given: Arguments): unknown {
+    const { streams, cursors } = this.#engines;
+    const name = text(given, 'stream');
+    const pattern = patternOf(given);
+    const cursor = given['cursor'] === undefined ? undefined : text(given, 'cursor');
+    const credit = integer(given, 'credit', 0, U32_MAX, 0);
+    const own = given['own'] === true;
+    const from = given['from'];
+    const options = { pattern, credit, own, cursor };
+    const reader = unwrap(
+      streams.openReader(session, name, options, (stream) => {
+        const at = cursor === undefined ? undefined : cursors.get(name, cursor);
+        return at === undefined ? this.#placeOf(stream, from) : at + 1;
+      }),
+    );
+    if (cursor !== undefined && cursors.get(name, cursor) === undefined) {
+      const reason = cursors.set(name, cursor, reader.position - 1);
+      if (reason !== undefined) {
+        streams.closeReader(session, reader.handle);
+        throw new CallError(reason);
+      }
+    }
+    session.continueSoon();
+    return { handle: reader.handle, from: reader.position };
+  }
+
+  /** The first sequence for a reader that starts at `from`. */
+  #placeOf(stream: Stream, from: unknown): number {
+    if (from === undefined || from === 'new') return stream.nextSequence;
+    if (from === 'earliest') return stream.firstSequence;
+    const map = asMap(from);
+    if (map['sequence'] !== undefined) return integer(map, 'sequence', 0, Number.MAX_SAFE_INTEGER);
+    if (map['last'] !== undefined) {
+      const last = integer(map, 'last', 0, Number.MAX_SAFE_INTEGER);
+      return Math.max(stream.firstSequence, stream.nextSequence - last);
+    }
+    if (map['timeMs'] !== undefined) {
+      return this.#placeAtTime(stream, integer(map, 'timeMs', 0, Number.MAX_SAFE_INTEGER));
+    }
+    throw new CallError('from is "new", "earliest", {sequence}, {timeMs} or {last}');
+  }
+
+  /** The first message at or after a time, found by halving; times of a log rise, but for clocks set back. */
+  #placeAtTime(stream: Stream, timeMs: number): number {
+    let low = stream.firstSequence;
+    let high = stream.lastSequence + 1;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if (this.#timeOf(stream, middle) < timeMs) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #timeOf(stream: Stream, sequence: number): number {
+    const block = stream.readBlock(sequence);
+    if (block === undefined) return Infinity;
+    const messages = new BlockReader(block.bytes);
+    messages.seek(sequence);
+    return messages.next() ? messages.timeMs : Infinity;
+  }
+
+  #cancel(session: Session, given: Arguments): unknown {
+    this.#engines.streams.closeReader(session, integer(given, 'handle', 1, U32_MAX));
+    return {};
+  }
+
+  #streamInfo(given: Arguments): unknown {
+    const stream = this.#requireStream(given);
+    const { name, firstSequence, lastSequence, bytes, writers, readers, behind } = stream;
+    const cursors = this.#engines.cursors.list(name);
+    return { stream: name, firstSequence, lastSequence, bytes, writers, readers, behind, cursors };
+  }
+
+  #streamDelete(given: Arguments): unknown {
+    const name = text(given, 'stream');
+    const refusal = this.#engines.streams.delete(name);
+    if (refusal !== undefined) throw new CallError(refusal.reason);
+    this.#engines.cursors.forgetStream(name);
+    return {};
+  }
+
+  #streamTrim(given: Arguments): unknown {
+    const stream = this.#requireStream(given);
+    this.#engines.streams.trim(stream, integer(given, 'bytes', 0, Number.MAX_SAFE_INTEGER));
+    return this.#streamInfo(given);
+  }
+
+  #cursorSet(given: Arguments): unknown {
+    const stream = this.#requireStream(given);
+    const name = text(given, 'cursor');
+    const sequence = integer(given, 'sequence', 0, Number.MAX_SAFE_INTEGER);
+    const reason = this.#engines.cursors.set(stream.name, name, sequence);
+    if (reason !== undefined) throw new CallError(reason);
+    return {};
+  }
+
+  #cursorDelete(given: Arguments): unknown {
+    const stream = text(given, 'stream');
+    const name = text(given, 'cursor');
+    if (this.#engines.cursors.delete(stream, name)) return {};
+    throw new CallError(`stream ${stream} has no cursor ${name}`);
+  }
+
+  #requireStream(given: Arguments): Stream {
+    const name = text(given, 'stream');
+    const stream = this.#engines.streams.get(name);
+    if (stream === undefined) throw new CallError(`there is no stream ${name}`);
+    return stream;
+  }
+}

@@ -1,0 +1,306 @@
+// The bookkeeping that mailboxes and services share: what is kept, what of it is
+// durable, how much it takes, and what happens when that is too much. In which
+// order and to whom messages go is the business of the engine.
+import { STATUS } from '../../protocol/index.js';
+import type { Committer, Commits } from '../store/commits.js';
+import { Deque } from '../deque.js';
+import type { EngineContext } from '../engine-context.js';
+import { Message, messageBytes, type Keeper } from './message.js';
+import type { Session } from '../sessions/session.js';
+import type { Place } from '../store/storage.js';
+import type { KeptMessage } from '../store/store.js';
+
+/** What a client sends to a mailbox or a service. */
+export interface Sending {
+  readonly subject: string;
+  readonly tracker: string;
+  /** How long the message may wait, in ms; 0 for as long as it takes. */
+  readonly timeout: number;
+  /** 0 to 9; what is more urgent goes first. */
+  readonly priority?: number;
+  /** How long nobody is to get it, in ms. */
+  readonly delay?: number;
+  readonly content: readonly Buffer[];
+}
+
+/** How much one queue may keep. */
+export interface QueueLimits {
+  readonly messagesMax: number;
+  readonly bytesMax: number;
+}
+
+/** The kinds of queue, as the store's queue names begin. */
+export type QueueKind = 'mailbox' | 'service';
+
+export abstract class KeptQueue implements Keeper, Committer {
+  readonly name: string;
+  /** Messages kept: waiting, or in the outbox of a receiver. */
+  messages = 0;
+  /** What they count, in octets. */
+  bytes = 0;
+  protected readonly context: EngineContext;
+  protected readonly place: Place;
+  protected durableSequence = 0;
+  readonly #kind: QueueKind;
+  readonly #limits: QueueLimits;
+  #lastSequence = 0;
+  /** Accepted, but not durable yet. */
+  readonly #undurable = new Deque<Message>();
+  #refusedInEpisode = 0;
+
+  constructor(
+    kind: QueueKind,
+    name: string,
+    limits: QueueLimits,
+    context: EngineContext,
+    place?: Place,
+  ) {
+    this.#kind = kind;
+    this.name = name;
+    this.#limits = limits;
+    this.context = context;
+    this.place = place ?? context.storage.place(context.policies[kind](name).durability);
+  }
+
+  /** The commits that its messages become durable with. */
+  get commits(): Commits {
+    return this.place.commits;
+  }
+
+  /** A message may be delivered once it is durable. */
+  protected abstract enqueue(message: Message): void;
+  /** More messages are durable, or somebody can take more. */
+  protected abstract deliver(): void;
+  /** A message that waits in the engine's line is gone. */
+  protected abstract noteGone(message: Message): void;
+  /** Puts a message back to where it was taken from. */
+  protected abstract putBack(message: Message): void;
+
+  /**
+   * Accepts a message.
+   *
+   * @returns this queue, or why it does not
+   */
+  send(origin: Session, sending: Sending, sender = origin.address): this | string {
+    const { subject, tracker, timeout, priority = 0, delay = 0, content } = sending;
+    const reason = this.#whyFull(messageBytes(subject, tracker, content));
+    if (reason !== undefined) {
+      this.#noteRefused(sender, reason);
+      return reason;
+    }
+    this.#endEpisode();
+    const acceptedWallMs = this.context.clock.wallMs();
+    const message = new Message(this, {
+      sequence: ++this.#lastSequence,
+      sender,
+      origin: sender === origin.address ? origin : undefined,
+      subject,
+      tracker,
+      acceptedWallMs,
+      expiresWallMs: timeout === 0 ? 0 : acceptedWallMs + timeout,
+      priority,
+      notBeforeWallMs: delay === 0 ? 0 : acceptedWallMs + delay,
+      attempts: 0,
+      failures: [],
+      content,
+    });
+    this.#count(message);
+    this.place.store.keep(this.#storeName, message);
+    this.context.expiry.watch(message, timeout);
+    this.enqueue(message);
+    this.#undurable.push(message);
+    this.place.commits.touch(this);
+    return this;
+  }
+
+  /** Takes over what an earlier run of the broker kept. */
+  recover(messages: readonly KeptMessage[]): void {
+    for (const kept of messages) {
+      const message = new Message(this, { ...kept, origin: undefined });
+      this.#count(message);
+      this.watchExpiry(message);
+      this.enqueue(message);
+      this.#lastSequence = message.sequence;
+    }
+    this.committed(this.#lastSequence);
+  }
+
+  seal(): number {
+    return this.#lastSequence;
+  }
+
+  committed(mark: number): void {
+    this.#settle(mark);
+    this.durableSequence = mark;
+    this.deliver();
+  }
+
+  /** The store could not take these messages: those who sent them hear of it. */
+  failed(mark: number, why: string): void {
+    for (const message of this.#settle(mark)) {
+      if (message.gone) continue;
+      this.drop(message);
+      this.#noteRefused(message.sender, why);
+      // A native sender hears of it by the number of its sending.
+      if (message.origin?.isNative === true) continue;
+      const reason = `it could not be stored: ${why}`;
+      this.context.confirmations.tell(message, message.tracker, STATUS.FAILED, reason);
+    }
+  }
+
+  taken(message: Message): void {
+    this.#countDelivery();
+    this.release(message);
+  }
+
+  sending(message: Message, receiver: Session): void {
+    const { tracker } = message;
+    if (tracker === '' || receiver.trackers.add(tracker, message)) return;
+    this.context.log.warn('a client leaves too many tracked messages unconfirmed', {
+      address: receiver.address,
+    });
+  }
+
+  unsent({ tracker }: Message, receiver: Session): void {
+    if (tracker !== '') receiver.trackers.takeBack(tracker);
+  }
+
+  takeBack(message: Message): void {
+    this.context.counters.takenBack++;
+    const { expiresAtMs } = message;
+    if (expiresAtMs === 0 || expiresAtMs > this.context.clock.nowMs()) {
+      this.putBack(message);
+      return;
+    }
+    this.release(message);
+    this.#tellExpired(message);
+  }
+
+  due(message: Message): void {
+    message.notBeforeWallMs = 0;
+    if (!message.gone) this.putBack(message);
+  }
+
+  confirm(message: Message, receiver: Session, statusCode: number, reason: string): void {
+    if (statusCode < STATUS.FAILED) {
+      this.#countDelivery();
+      this.release(message);
+      this.context.confirmations.tellNative(message, message.tracker, statusCode, reason);
+    } else this.giveUp(message, receiver, statusCode, reason);
+  }
+
+  /** A native receiver does not want a message that it got. */
+  protected giveUp(message: Message, _receiver: Session, statusCode: number, reason: string): void {
+    this.release(message);
+    this.context.confirmations.tellNative(message, message.tracker, statusCode, reason);
+  }
+
+  /** Watches a message that waits again: the time that it may wait has gone on running. */
+  protected watchExpiry(message: Message): void {
+    const { expiresAtMs, expiresWallMs } = message;
+    if (expiresWallMs === 0) return;
+    const { clock, expiry } = this.context;
+    // The wall clock may jump; it counts only for what an earlier run of the broker kept.
+    const leftMs = expiresAtMs > 0 ? expiresAtMs - clock.nowMs() : expiresWallMs - clock.wallMs();
+    expiry.watch(message, Math.max(1, leftMs));
+  }
+
+  /** Writes a message that changed (attempts, failures) over what the store keeps of it. */
+  protected rewrite(message: Message): void {
+    if (!this.place.store.persistent) return;
+    this.place.store.keep(this.#storeName, message);
+    this.place.commits.touch(this);
+  }
+
+  expire(message: Message): void {
+    this.drop(message);
+    this.#tellExpired(message);
+  }
+
+  #tellExpired(message: Message): void {
+    this.context.counters.expired++;
+    const waited = `nobody took it within its timeout (${this.#kind} ${this.name})`;
+    this.context.confirmations.tell(message, message.tracker, STATUS.EXPIRED, waited);
+  }
+
+  /** Gives up a message that waits in the line. */
+  protected drop(message: Message): void {
+    message.gone = true;
+    message.content = [];
+    this.context.expiry.unwatch(message);
+    this.noteGone(message);
+    this.release(message);
+  }
+
+  /** Gives up a message for good: it was taken, or has expired. */
+  protected release(message: Message): void {
+    this.messages--;
+    this.bytes -= message.bytes;
+    this.context.kept.bytes -= message.bytes;
+    this.place.store.release(this.#storeName, message.sequence);
+    if (this.place.store.persistent) this.place.commits.touch(this);
+  }
+
+  get #storeName(): string {
+    return `${this.#kind}/${this.name}`;
+  }
+
+  /** Why a message of this size cannot be kept; undefined where it can. */
+  #whyFull(bytes: number): string | undefined {
+    const { keptBytesMax, messageBytesMax } = this.context.limits;
+    const { messagesMax, bytesMax } = this.#limits;
+    const name = `${this.#kind} ${this.name}`;
+    if (bytes > messageBytesMax) return `${bytes} octets are more than a message may have`;
+    if (this.messages >= messagesMax) return `${name} is full: ${this.messages} messages`;
+    if (this.bytes + bytes > bytesMax) return `${name} is full: ${this.bytes} octets`;
+    if (this.context.kept.bytes + bytes > keptBytesMax) return 'the broker is full';
+    return undefined;
+  }
+
+  #count(message: Message): void {
+    this.messages++;
+    this.bytes += message.bytes;
+    this.context.kept.bytes += message.bytes;
+  }
+
+  /** Takes the messages up to a mark off the list of those that are not durable. */
+  #settle(mark: number): Message[] {
+    const settled: Message[] = [];
+    let message = this.#undurable.peek();
+    while (message !== undefined && message.sequence <= mark) {
+      settled.push(message);
+      this.#undurable.shift();
+      message = this.#undurable.peek();
+    }
+    return settled;
+  }
+
+  #countDelivery(): void {
+    if (this.#kind === 'mailbox') this.context.counters.mailboxDeliveries++;
+    else this.context.counters.serviceDeliveries++;
+  }
+
+  #noteRefused(sender: string, reason: string): void {
+    this.context.counters.refused++;
+    if (this.#refusedInEpisode++ > 0) return;
+    this.context.log.warn('messages are refused', { [this.#kind]: this.name, reason, sender });
+  }
+
+  #endEpisode(): void {
+    if (this.#refusedInEpisode === 0) return;
+    this.context.log.info('messages are accepted again', {
+      [this.#kind]: this.name,
+      refused: this.#refusedInEpisode,
+    });
+    this.#refusedInEpisode = 0;
+  }
+}
+
+/** What a queue of the store is: its kind and its name; the inverse of how it is named. */
+export function queueOf(storeName: string): { kind: QueueKind | 'dead'; name: string } {
+  const slash = storeName.indexOf('/');
+  return {
+    kind: storeName.slice(0, slash) as QueueKind | 'dead',
+    name: storeName.slice(slash + 1),
+  };
+}

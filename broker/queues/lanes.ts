@@ -1,0 +1,162 @@
+// How the waiting requests of a service are ordered: in lanes, one for each set
+// of patterns that match them, so that a worker finds its next request without
+// looking at those it does not do, and a request the workers that do it. What is
+// given to whom, and what becomes of it, is the business of service.ts.
+import { compilePattern, ProtocolError, type Pattern } from '../../protocol/index.js';
+import type { Message } from './message.js';
+import { refused, type Refusal } from '../refusal.js';
+import type { Session } from '../sessions/session.js';
+import type { Service } from './service.js';
+import { PriorityLine } from './waiting-line.js';
+
+const SUBJECTS_CACHED_MAX = 10_000;
+
+/** A session that offers a service, under one or more patterns. */
+export interface Worker {
+  readonly session: Session;
+  readonly service: Service;
+  readonly groups: Set<Group>;
+  /** Requests that it may hold at a time; Infinity for MLM/1, which cannot confirm. */
+  capacity: number;
+  /** Requests that it holds and has not confirmed. */
+  held: number;
+  /** The turn at which it was last given a request, or became able to take one. */
+  servedAt: number;
+}
+
+/** The workers that offer a service under one pattern. */
+export interface Group {
+  /** Tells it from the other groups of its service. */
+  readonly id: number;
+  readonly pattern: Pattern;
+  /** Who could take a request, the least recently served first. */
+  readonly ready: Set<Worker>;
+  /** The lanes of requests that the pattern matches and that wait. */
+  readonly lanes: Set<Lane>;
+  workers: number;
+}
+
+/** The waiting requests that the same patterns match. */
+export interface Lane {
+  readonly groups: readonly Group[];
+  readonly line: PriorityLine;
+}
+
+export class Lanes {
+  readonly #patternsMax: number;
+  readonly #groups = new Map<string, Group>();
+  #lastGroup = 0;
+  #lanes = new Map<string, Lane>();
+  #laneOfSubject = new Map<string, Lane>();
+
+  /** @param patternsMax different patterns, at most */
+  constructor(patternsMax: number) {
+    this.#patternsMax = patternsMax;
+  }
+
+  /** The patterns under which somebody offers the service now. */
+  get patterns(): string[] {
+    return [...this.#groups.values()]
+      .filter((group) => group.workers > 0)
+      .map((group) => group.pattern.source);
+  }
+
+  /** The lane whose first request has waited longest, of those that the worker does. */
+  next(worker: Worker): Lane | undefined {
+    let best: Lane | undefined;
+    let first: Message | undefined;
+    for (const group of worker.groups) {
+      for (const lane of group.lanes) {
+        const message = lane.line.peek();
+        if (message === undefined || (first !== undefined && !isBefore(message, first))) continue;
+        best = lane;
+        first = message;
+      }
+    }
+    return best;
+  }
+
+  /** The lane of requests with a subject. */
+  of(subject: string): Lane {
+    let lane = this.#laneOfSubject.get(subject);
+    if (lane !== undefined) return lane;
+    if (this.#laneOfSubject.size >= SUBJECTS_CACHED_MAX) this.#forgetSubjects();
+    const groups: Group[] = [];
+    let key = '';
+    for (const group of this.#groups.values()) {
+      if (!group.pattern.matches(subject)) continue;
+      groups.push(group);
+      key += `${group.id} `;
+    }
+    lane = this.#lanes.get(key);
+    if (lane === undefined) this.#lanes.set(key, (lane = { groups, line: new PriorityLine() }));
+    this.#laneOfSubject.set(subject, lane);
+    return lane;
+  }
+
+  /** Subjects may be without end; lanes stay where something waits in them. */
+  #forgetSubjects(): void {
+    this.#laneOfSubject.clear();
+    for (const [key, lane] of this.#lanes) if (lane.line.length === 0) this.#lanes.delete(key);
+  }
+
+  /** Something waits in the lane now. */
+  open(lane: Lane): void {
+    for (const group of lane.groups) group.lanes.add(lane);
+  }
+
+  /** Something was taken out of the lane. */
+  closeIfEmpty(lane: Lane): void {
+    if (lane.line.length > 0) return;
+    for (const group of lane.groups) group.lanes.delete(lane);
+  }
+
+  /** The group of a pattern, made where there is none. */
+  group(source: string): Group | Refusal {
+    const known = this.#groups.get(source);
+    if (known !== undefined) return known;
+    this.#dropUnusedGroups();
+    if (this.#groups.size >= this.#patternsMax) {
+      return refused(`the service is offered under ${this.#patternsMax} patterns already`);
+    }
+    let pattern: Pattern;
+    try {
+      pattern = compilePattern(source);
+    } catch (error) {
+      if (error instanceof ProtocolError) return refused(error.message);
+      throw error;
+    }
+    const id = ++this.#lastGroup;
+    const group: Group = { id, pattern, ready: new Set(), lanes: new Set(), workers: 0 };
+    this.#groups.set(source, group);
+    this.#arrangeLanes();
+    return group;
+  }
+
+  #dropUnusedGroups(): void {
+    if (this.#groups.size < this.#patternsMax) return;
+    for (const [source, group] of this.#groups)
+      if (group.workers === 0) this.#groups.delete(source);
+  }
+
+  /** Sorts what waits into lanes anew: the patterns have changed. */
+  #arrangeLanes(): void {
+    const waiting: Message[] = [];
+    for (const lane of this.#lanes.values())
+      for (const message of lane.line.drain()) waiting.push(message);
+    waiting.sort((a, b) => a.sequence - b.sequence);
+    for (const group of this.#groups.values()) group.lanes.clear();
+    this.#lanes = new Map();
+    this.#laneOfSubject = new Map();
+    for (const message of waiting) {
+      const lane = this.of(message.subject);
+      lane.line.push(message);
+      this.open(lane);
+    }
+  }
+}
+
+/** The order in which waiting requests are served. */
+function isBefore(a: Message, b: Message): boolean {
+  return a.priority > b.priority || (a.priority === b.priority && a.sequence < b.sequence);
+}

@@ -1,0 +1,54 @@
+// Tells the sender of a tracked message what became of it: delivered (200, when
+// its receiver confirms), expired (408) or refused (300). A message without a
+// tracker has nobody to tell.
+import type { Counters } from '../counters.js';
+import { fitting } from '../refusal.js';
+import type { Session } from './session.js';
+import type { Sessions } from './sessions.js';
+
+/** Who sent a message: the session, and the address under which it may have another one by now. */
+export interface Origin {
+  readonly sender: string;
+  readonly origin: Session | undefined;
+}
+
+export class Confirmations {
+  readonly #sessions: () => Sessions;
+  readonly #counters: Counters;
+
+  constructor(sessions: () => Sessions, counters: Counters) {
+    this.#sessions = sessions;
+    this.#counters = counters;
+  }
+
+  /** Sends CONFIRM to the session that sent a message, or to the one that has its address now. */
+  tell(origin: Origin, tracker: string, statusCode: number, statusReason: string): void {
+    this.#send(this.#sessionOf(origin), tracker, statusCode, statusReason);
+  }
+
+  /**
+   * Tells what a native receiver made of a message, but only a native sender: the
+   * C client halts at a CONFIRM, and nobody but the broker decided on this one.
+   */
+  tellNative(origin: Origin, tracker: string, statusCode: number, statusReason: string): void {
+    const session = this.#sessionOf(origin);
+    if (session?.isNative === true) this.#send(session, tracker, statusCode, statusReason);
+  }
+
+  /** A receiver confirms: its CONFIRM goes on to the sender of the message. */
+  pass(receiver: Session, tracker: string, statusCode: number, statusReason: string): void {
+    const sender = receiver.trackers.take(tracker);
+    if (sender === undefined) this.#counters.unknownTrackers++;
+    else this.tell(sender, tracker, statusCode, statusReason);
+  }
+
+  #sessionOf({ sender, origin }: Origin): Session | undefined {
+    return origin?.ended === false ? origin : this.#sessions().atAddress(sender);
+  }
+
+  #send(session: Session | undefined, tracker: string, statusCode: number, reason: string): void {
+    if (tracker === '' || session === undefined) return;
+    this.#counters.confirms++;
+    if (!session.confirm(tracker, statusCode, fitting(reason))) this.#counters.repliesDropped++;
+  }
+}

@@ -1,0 +1,138 @@
+// A reader of a native session. It gets whole blocks as they lie in the log,
+// or what of them matches, never more than its credit; messages that retention
+// took before it came to them are named in a gap marker. While it keeps up it is
+// given each block as it becomes durable; else it reads the log.
+import {
+  selectSections,
+  type Block,
+  type NativeCommand,
+  type Pattern,
+  type Selection,
+} from '../../protocol/index.js';
+import type { EngineContext } from '../engine-context.js';
+import { stepIntoLog } from './log-reader.js';
+import { nativeOutgoing } from '../sessions/outbox.js';
+import type { Session } from '../sessions/session.js';
+import type { Stream } from './stream.js';
+
+/** Blocks read from the log in one go, before others have their turn. */
+const BLOCKS_AT_ONCE = 16;
+/** Octets of one block that are sent as one command. */
+const CREDIT_MAX = Number.MAX_SAFE_INTEGER;
+
+export interface NativeReaderOptions {
+  readonly session: Session;
+  readonly stream: Stream;
+  /** The number by which the client knows it. */
+  readonly handle: number;
+  readonly pattern: Pattern;
+  /** The first sequence it is to get. */
+  readonly position: number;
+  /** Messages it may be sent before it grants more. */
+  readonly credit: number;
+  /** True where it also gets what it wrote itself. */
+  readonly own: boolean;
+  /** The cursor that its confirms move. */
+  readonly cursor: string | undefined;
+}
+
+export class NativeReader {
+  readonly session: Session;
+  readonly stream: Stream;
+  readonly handle: number;
+  readonly cursor: string | undefined;
+  /** True while it gets blocks as they come; false while it reads the log. */
+  live = false;
+  /** The next sequence to look at. */
+  position: number;
+  credit: number;
+  readonly #pattern: Pattern;
+  readonly #without: string | undefined;
+  readonly #context: EngineContext;
+
+  constructor(options: NativeReaderOptions, context: EngineContext) {
+    this.session = options.session;
+    this.stream = options.stream;
+    this.handle = options.handle;
+    this.cursor = options.cursor;
+    this.position = options.position;
+    this.credit = options.credit;
+    this.#pattern = options.pattern;
+    this.#without = options.own || this.session.address === '' ? undefined : this.session.address;
+    this.#context = context;
+  }
+
+  /** The client grants more. */
+  grant(amount: number): void {
+    this.credit = Math.min(CREDIT_MAX, this.credit + amount);
+    this.resume();
+  }
+
+  /** A block has just become durable. */
+  deliver(block: Block): void {
+    if (!this.live || block.last < this.position) return;
+    this.#take(block);
+    // What the credit or the outbox did not take is read from the log.
+    if (this.position <= block.last) this.live = false;
+  }
+
+  /** Goes on in the log, as far as credit and outbox allow. */
+  resume(): void {
+    for (let blocks = 0; !this.live; blocks++) {
+      if (blocks === BLOCKS_AT_ONCE) {
+        this.session.continueSoon();
+        return;
+      }
+      if (this.credit === 0 || !this.session.hasRoomFor('stream')) return;
+      const step = stepIntoLog(this.stream, this.position);
+      if (step === undefined) {
+        this.position = Math.max(this.position, this.stream.lastSequence + 1);
+        this.live = true;
+        return;
+      }
+      if (step.missed > 0) this.#noteGap(step.missed);
+      this.#take(step.block);
+    }
+  }
+
+  /** Sends what is wanted of a block, within credit and outbox, and moves on. */
+  #take(block: Block): void {
+    if (this.credit === 0 || !this.session.hasRoomFor('stream')) return;
+    const pattern = this.#pattern;
+    const selection = selectSections(block.bytes, {
+      from: this.position,
+      max: this.credit,
+      matches: pattern.matchesAll ? undefined : (subject) => pattern.matches(subject),
+      without: this.#without,
+    });
+    this.position = selection.count < this.credit ? block.last + 1 : selection.next;
+    if (selection.count > 0) this.#send(selection);
+  }
+
+  #send({ bytes, count }: Selection): void {
+    this.credit -= count;
+    this.#context.counters.streamDeliveries += count;
+    const command: NativeCommand<'STREAM DELIVER'> = {
+      name: 'STREAM DELIVER',
+      handle: this.handle,
+      sections: bytes,
+    };
+    this.session.deliver('stream', nativeOutgoing(command, bytes.length));
+  }
+
+  #noteGap(missed: number): void {
+    const first = this.position;
+    this.position += missed;
+    this.#context.counters.streamGaps += missed;
+    this.session.deliver(
+      'stream',
+      nativeOutgoing({
+        name: 'GAP',
+        handle: this.handle,
+        first,
+        last: first + missed - 1,
+        reason: 'the retention of the stream had removed them',
+      }),
+    );
+  }
+}

@@ -1,0 +1,202 @@
+// One stream: an ordered log, and those who follow it. Messages are gathered
+// into blocks, made durable with the group they belong to, and only then shown
+// to anybody. Who reads what stands in v1-readers.ts and native-reader.ts.
+import { BlockWriter, stampSections, type Block } from '../../protocol/index.js';
+import type { Committer, Commits } from '../store/commits.js';
+import type { EngineContext } from '../engine-context.js';
+import type { NativeReader } from './native-reader.js';
+import type { Session } from '../sessions/session.js';
+import type { Place } from '../store/storage.js';
+import type { Retention } from '../store/store.js';
+import { V1Readers } from './v1-readers.js';
+
+/** Blocks that are small enough to be joined before they are stored, in octets together. */
+const JOINED_BYTES_MAX = 256 * 1024;
+
+export class Stream implements Committer {
+  readonly name: string;
+  readonly v1Readers: V1Readers;
+  readonly nativeReaders = new Set<NativeReader>();
+  /** Sessions that chose it to write to. */
+  writers = 0;
+  /** The last sequence that is durable. */
+  lastSequence: number;
+  /** The sequence that the next message gets. */
+  nextSequence: number;
+  readonly #context: EngineContext;
+  readonly #place: Place;
+  readonly #retention: Retention;
+  readonly #writer = new BlockWriter();
+  /** True once it was deleted: what still gathers in it goes nowhere. */
+  removed = false;
+  /** Blocks that gathered before what is in the writer. */
+  #gathered: Block[] = [];
+  /** Blocks handed to the store, not durable yet. */
+  readonly #sealed: Block[] = [];
+
+  /**
+   * @param lastSequence the last one that its log holds, for a stream that is not new
+   * @param place where its log is, for a stream that is not new
+   */
+  constructor(name: string, context: EngineContext, lastSequence = 0, place?: Place) {
+    const { durability, retention } = context.policies.stream(name);
+    this.name = name;
+    this.#context = context;
+    this.#place = place ?? context.storage.place(durability);
+    this.#retention = retention;
+    this.v1Readers = new V1Readers(this, context);
+    this.lastSequence = lastSequence;
+    this.nextSequence = lastSequence + 1;
+  }
+
+  get readers(): number {
+    return this.v1Readers.size + this.nativeReaders.size;
+  }
+
+  /** How many of its readers read the log, because they are behind. */
+  get behind(): number {
+    let count = this.v1Readers.behind;
+    for (const reader of this.nativeReaders) if (!reader.live) count++;
+    return count;
+  }
+
+  /** True where nobody writes or reads it. */
+  get unused(): boolean {
+    return this.writers === 0 && this.readers === 0;
+  }
+
+  /** True where its messages go with the process. */
+  get passing(): boolean {
+    return !this.#place.store.persistent;
+  }
+
+  /** True where nothing would be lost if the stream did not exist. */
+  get idle(): boolean {
+    return this.unused && this.nextSequence === 1;
+  }
+
+  /** The first sequence that the log still holds; where it is empty, the next one. */
+  get firstSequence(): number {
+    return this.readBlock(0)?.first ?? this.lastSequence + 1;
+  }
+
+  /** Accepts one message. */
+  append(origin: Session, subject: string, content: readonly Buffer[]): void {
+    const sequence = this.nextSequence++;
+    this.v1Readers.noteOwn(origin, sequence);
+    this.#writer.append(sequence, this.#context.clock.wallMs(), origin.address, subject, content);
+    this.#place.commits.touch(this);
+  }
+
+  /**
+   * Accepts messages that come as sections, which it stamps and keeps as they are.
+   *
+   * @param count how many messages they hold
+   * @returns the sequence of the first one
+   */
+  appendSections(bytes: Buffer, count: number): number {
+    const first = this.nextSequence;
+    this.nextSequence += count;
+    stampSections(bytes, first, this.#context.clock.wallMs());
+    this.#gathered.push(...this.#writer.take(), { first, last: first + count - 1, bytes });
+    this.#place.commits.touch(this);
+    return first;
+  }
+
+  seal(): number {
+    const blocks = [...this.#gathered, ...this.#writer.take()];
+    this.#gathered = [];
+    if (this.removed) return this.nextSequence - 1;
+    for (const block of join(blocks)) {
+      this.#place.store.appendBlock(this.name, block);
+      this.#sealed.push(block);
+    }
+    return this.nextSequence - 1;
+  }
+
+  committed(mark: number): void {
+    for (const block of this.#settle(mark)) {
+      this.lastSequence = block.last;
+      this.v1Readers.deliver(block);
+      for (const reader of this.nativeReaders) reader.deliver(block);
+    }
+    this.lastSequence = mark;
+    this.trim(this.#retention);
+  }
+
+  /** Octets that its log holds. */
+  get bytes(): number {
+    return this.#place.store.streamBytes(this.name);
+  }
+
+  /** The commits that its messages become durable with. */
+  get commits(): Commits {
+    return this.#place.commits;
+  }
+
+  /** The block of its log that holds a sequence, or the next one; undefined at the end. */
+  readBlock(sequence: number): Block | undefined {
+    return this.#place.store.readBlock(this.name, sequence);
+  }
+
+  /** Drops the oldest messages, as far as a retention says; the stream's own where none is given. */
+  trim(retention: Retention = this.#retention): void {
+    this.#place.store.trim(this.name, retention, this.#context.clock.wallMs());
+    if (this.#place.store.persistent && retention !== this.#retention)
+      this.#place.commits.touch(this);
+  }
+
+  /** Drops the whole log. */
+  drop(): void {
+    this.removed = true;
+    this.#place.store.dropStream(this.name);
+    if (this.#place.store.persistent) this.#place.commits.touch(this);
+  }
+
+  failed(mark: number, why: string): void {
+    let refused = 0;
+    for (const { first, last } of this.#settle(mark)) refused += last - first + 1;
+    if (refused === 0) return;
+    this.#context.counters.refused += refused;
+    this.#context.log.error('stream messages could not be stored', {
+      stream: this.name,
+      messages: refused,
+      why,
+    });
+  }
+
+  /** Takes the blocks up to a mark off the list of those that are not durable. */
+  #settle(mark: number): Block[] {
+    const settled: Block[] = [];
+    while (this.#sealed.length > 0 && (this.#sealed[0] as Block).last <= mark) {
+      settled.push(this.#sealed.shift() as Block);
+    }
+    return settled;
+  }
+}
+
+/** Joins small neighbours, so that many lone messages do not become many lone blocks. */
+function join(blocks: readonly Block[]): Block[] {
+  if (blocks.length < 2) return [...blocks];
+  const joined: Block[] = [];
+  let group: Block[] = [];
+  let bytes = 0;
+  for (const block of blocks) {
+    if (bytes + block.bytes.length > JOINED_BYTES_MAX && group.length > 0) {
+      joined.push(joinGroup(group));
+      group = [];
+      bytes = 0;
+    }
+    group.push(block);
+    bytes += block.bytes.length;
+  }
+  joined.push(joinGroup(group));
+  return joined;
+}
+
+function joinGroup(group: readonly Block[]): Block {
+  const first = group[0] as Block;
+  if (group.length === 1) return first;
+  const bytes = Buffer.concat(group.map((block) => block.bytes));
+  return { first: first.first, last: (group.at(-1) as Block).last, bytes };
+}

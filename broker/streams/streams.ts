@@ -1,0 +1,253 @@
+// The streams of the broker by name, and what sessions do with them: the verbs
+// of MLM/1 and of native sessions. How one stream works stands in stream.ts.
+import type { EngineContext } from '../engine-context.js';
+import { NativeReader, type NativeReaderOptions } from './native-reader.js';
+import { refused, type Refusal } from '../refusal.js';
+import type { Session } from '../sessions/session.js';
+import type { Place } from '../store/storage.js';
+import { Stream } from './stream.js';
+
+export class Streams {
+  readonly #context: EngineContext;
+  readonly #streams = new Map<string, Stream>();
+  /** Sessions for which the log has said so. */
+  readonly #sentTooLarge = new WeakSet<Session>();
+
+  constructor(context: EngineContext) {
+    this.#context = context;
+  }
+
+  get size(): number {
+    return this.#streams.size;
+  }
+
+  [Symbol.iterator](): IterableIterator<Stream> {
+    return this.#streams.values();
+  }
+
+  get(name: string): Stream | undefined {
+    return this.#streams.get(name);
+  }
+
+  /** Takes over the streams that a store holds. */
+  recover(place: Place): void {
+    for (const { name, lastSequence } of place.store.streams()) {
+      if (this.#streams.has(name)) {
+        this.#context.log.warn(
+          'a stream lies in two stores: the one with the stronger promise counts',
+          {
+            stream: name,
+          },
+        );
+      } else this.#streams.set(name, new Stream(name, this.#context, lastSequence, place));
+    }
+  }
+
+  /** Applies every stream's retention; time alone can make messages too old. */
+  trimAll(): void {
+    for (const stream of this.#streams.values()) stream.trim();
+  }
+
+  /** STREAM WRITE: the session writes to this stream from now on. */
+  write(session: Session, name: string): Refusal | undefined {
+    const stream = this.#require(name);
+    if ('reason' in stream) return stream;
+    if (session.stream === stream) return undefined;
+    this.#leave(session);
+    session.stream = stream;
+    stream.writers++;
+    return undefined;
+  }
+
+  /** STREAM SEND. MLM/1 has no answer to it: a message that is too large is counted and logged. */
+  send(session: Session, subject: string, content: readonly Buffer[]): Refusal | undefined {
+    const { stream } = session;
+    if (stream === undefined) {
+      return refused('STREAM SEND before STREAM WRITE: choose a stream first');
+    }
+    let bytes = 0;
+    for (const frame of content) bytes += frame.length;
+    if (bytes > this.#context.limits.messageBytesMax) {
+      this.noteTooLarge(session, stream, bytes);
+      return undefined;
+    }
+    this.#context.counters.streamMessages++;
+    stream.append(session, subject, content);
+    return undefined;
+  }
+
+  /** STREAM READ. */
+  read(session: Session, name: string, pattern: string): Refusal | undefined {
+    if (this.#subscriptions(session) >= this.#context.limits.subscriptionsMax) {
+      return this.#tooManySubscriptions();
+    }
+    const stream = this.#require(name);
+    if ('reason' in stream) return stream;
+    const refusal = stream.v1Readers.add(session, pattern);
+    if (refusal === undefined) session.readers.add(stream);
+    else this.#forgetIdle(stream);
+    return refusal;
+  }
+
+  /** STREAM CANCEL: all patterns of that stream. */
+  cancel(session: Session, name: string): void {
+    const stream = this.#streams.get(name);
+    if (stream?.v1Readers.has(session) !== true) return;
+    stream.v1Readers.remove(session);
+    session.readers.delete(stream);
+    this.#forgetIdle(stream);
+  }
+
+  /** A native session writes to a stream. @returns the handle under which it does */
+  openWriter(session: Session, name: string): number | Refusal {
+    const { streams, handle } = nativeOf(session);
+    for (const [known, stream] of streams) if (stream.name === name) return known;
+    if (streams.size >= this.#context.limits.subscriptionsMax) return this.#tooManySubscriptions();
+    const stream = this.#require(name);
+    if ('reason' in stream) return stream;
+    stream.writers++;
+    const number = handle();
+    streams.set(number, stream);
+    return number;
+  }
+
+  /** A native session reads a stream. @returns the reader; `resume` begins it */
+  openReader(
+    session: Session,
+    name: string,
+    options: Pick<NativeReaderOptions, 'pattern' | 'credit' | 'own' | 'cursor'>,
+    place: (stream: Stream) => number,
+  ): NativeReader | Refusal {
+    const { readers, handle } = nativeOf(session);
+    if (readers.size >= this.#context.limits.subscriptionsMax) return this.#tooManySubscriptions();
+    const stream = this.#require(name);
+    if ('reason' in stream) return stream;
+    const position = place(stream);
+    const reader = new NativeReader(
+      { ...options, session, stream, handle: handle(), position },
+      this.#context,
+    );
+    readers.set(reader.handle, reader);
+    stream.nativeReaders.add(reader);
+    return reader;
+  }
+
+  closeReader(session: Session, handle: number): void {
+    const { readers } = nativeOf(session);
+    const reader = readers.get(handle);
+    if (reader === undefined) return;
+    readers.delete(handle);
+    reader.stream.nativeReaders.delete(reader);
+    this.#forgetIdle(reader.stream);
+  }
+
+  /** Removes a stream with all its messages, unless somebody writes or reads it. */
+  delete(name: string): Refusal | undefined {
+    const stream = this.#streams.get(name);
+    if (stream === undefined) return refused(`there is no stream ${name}`);
+    if (stream.readers > 0 || stream.writers > 0) {
+      return refused(`stream ${name} has ${stream.readers} readers and ${stream.writers} writers`);
+    }
+    this.#drop(stream);
+    return undefined;
+  }
+
+  /** Drops the oldest messages of a stream until its log has at most so many octets. */
+  trim(stream: Stream, bytesMax: number): void {
+    stream.trim({ bytesMax });
+  }
+
+  noteTooLarge(session: Session, stream: Stream, bytes: number): void {
+    this.#context.counters.refused++;
+    if (this.#sentTooLarge.has(session)) return;
+    this.#sentTooLarge.add(session);
+    this.#context.log.warn('a message is too large and was refused', {
+      stream: stream.name,
+      sender: session.address,
+      bytes,
+    });
+  }
+
+  /** The session has room again. */
+  resume(session: Session): void {
+    for (const stream of session.readers) {
+      if (stream.v1Readers.resume(session)) continue;
+      // It takes no more: its other streams have the first turn next time.
+      session.readers.delete(stream);
+      session.readers.add(stream);
+      break;
+    }
+    if (session.native === undefined) return;
+    for (const reader of session.native.readers.values()) reader.resume();
+  }
+
+  /** The session ends. */
+  detach(session: Session): void {
+    this.#leave(session);
+    for (const stream of [...session.readers]) this.cancel(session, stream.name);
+    if (session.native === undefined) return;
+    for (const handle of [...session.native.readers.keys()]) this.closeReader(session, handle);
+    for (const stream of session.native.streams.values()) {
+      stream.writers--;
+      this.#forgetIdle(stream);
+    }
+    session.native.streams.clear();
+  }
+
+  #leave(session: Session): void {
+    const { stream } = session;
+    if (stream === undefined) return;
+    session.stream = undefined;
+    stream.writers--;
+    this.#forgetIdle(stream);
+  }
+
+  #subscriptions(session: Session): number {
+    let count = 0;
+    for (const stream of session.readers) count += stream.v1Readers.patternsOf(session);
+    return count;
+  }
+
+  #tooManySubscriptions(): Refusal {
+    return refused(`a session reads ${this.#context.limits.subscriptionsMax} patterns at most`);
+  }
+
+  #require(name: string): Stream | Refusal {
+    const existing = this.#streams.get(name);
+    if (existing !== undefined) return existing;
+    const { streamsMax } = this.#context.limits;
+    if (name.startsWith('$')) return refused(`"${name}" is not a name for a stream`);
+    if (this.#streams.size >= streamsMax && !this.#makeRoom()) {
+      return refused(`there are ${streamsMax} streams already`);
+    }
+    const stream = new Stream(name, this.#context);
+    this.#streams.set(name, stream);
+    return stream;
+  }
+
+  /** Forgets a stream that nobody uses and that would not outlive the broker anyway. */
+  #makeRoom(): boolean {
+    for (const stream of this.#streams.values()) {
+      if (!stream.unused || !stream.passing) continue;
+      this.#drop(stream);
+      return true;
+    }
+    return false;
+  }
+
+  /** A stream that nobody writes or reads, and that holds nothing, is forgotten. */
+  #forgetIdle(stream: Stream): void {
+    if (stream.idle && this.#streams.get(stream.name) === stream) this.#drop(stream);
+  }
+
+  #drop(stream: Stream): void {
+    this.#streams.delete(stream.name);
+    stream.drop();
+  }
+}
+
+function nativeOf(session: Session) {
+  const { native } = session;
+  if (native === undefined) throw new Error('a native verb in a session of MLM/1');
+  return { streams: native.streams, readers: native.readers, handle: () => native.newHandle() };
+}
