@@ -20,6 +20,8 @@ export {
   isFromNativeClient,
   NATIVE_COMMANDS,
   NATIVE_VERSION,
+  PLAIN_REQUEST,
+  PROGRESS_KIND,
   type NativeBrokerCommandName,
   type NativeClientCommandName,
   type NativeCommand,

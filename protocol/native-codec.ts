@@ -25,6 +25,7 @@ const COMMAND_BYTES = 6;
 const OWN_FRAME_BYTES = 16 * 1024;
 const OWN_FRAMES_MAX = 255;
 const CHUNK_BYTES = 64 * 1024;
+const NOTHING = new Uint8Array(0);
 
 interface Layout {
   readonly name: NativeCommandName;
@@ -174,7 +175,8 @@ function writeRest(buffer: Buffer, start: number, { type, parts }: Rest): number
 function fixedBytes(layout: Layout, values: Loose): number {
   let size = 0;
   for (const { key, type } of layout.fields) {
-    if (type === 'string') {
+    if (type === 'packed') size += 2 + packedBytes(layout, key, values);
+    else if (type === 'string') {
       const bytes = textBytes(values[key] as string);
       if (bytes > STRING_BYTES_MAX) {
         const message = `a string of ${bytes} octets; the wire takes ${STRING_BYTES_MAX}`;
@@ -186,7 +188,17 @@ function fixedBytes(layout: Layout, values: Loose): number {
   return size;
 }
 
-const WIDTH: Record<Exclude<NativeFieldType, 'string'>, number> = {
+/** The octets of a value as MessagePack. */
+function packedBytes(layout: Layout, key: string, values: Loose): number {
+  const value = values[key];
+  if (value === undefined) return 0;
+  const packed = pack(value);
+  if (packed.length <= 0xffff) return packed.length;
+  const message = `${packed.length} octets of MessagePack; the wire takes ${0xffff}`;
+  throw new ProtocolError('too-long', `${layout.name}.${key}`, message);
+}
+
+const WIDTH: Record<Exclude<NativeFieldType, 'string' | 'packed'>, number> = {
   u8: 1,
   u16: 2,
   u32: 4,
@@ -211,6 +223,11 @@ function writeField(
       const end = writeText(buffer, value as string, at + 1);
       buffer[at] = end - at - 1;
       return end;
+    }
+    case 'packed': {
+      const packed = value === undefined ? NOTHING : pack(value);
+      buffer.set(packed, buffer.writeUInt16BE(packed.length, at));
+      return at + 2 + packed.length;
     }
     case 'u8':
     case 'u16':
@@ -308,6 +325,14 @@ function readCommand(
         const text = readText(frame, from, to);
         if (text === undefined) throw fault('encoding', layout, key, 'a string that is not UTF-8');
         command[key] = text;
+        at = to;
+        break;
+      }
+      case 'packed': {
+        const from = at + 2;
+        const to = from <= end ? from + frame.readUInt16BE(at) : Infinity;
+        if (to > end) throw fault('truncated', layout, key, 'the payload ends inside a field');
+        command[key] = readMap(layout, key, frame.subarray(from, to));
         at = to;
         break;
       }

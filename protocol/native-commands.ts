@@ -7,12 +7,13 @@
  * How a field lies in a command's payload.
  * - `u8`, `u16`, `u32`, `u64`: unsigned, big-endian; a `u64` stays below 2^53
  * - `string`: one length octet and that many bytes of UTF-8
+ * - `packed`: u16 octets + MessagePack; no octets for nothing
  * - `map`: MessagePack, all of the rest
  * - `sections`: stream messages as records.ts lays them out, all of the rest
  * - `frames`: content frames, all of the rest: each u32 octets + octets
  */
 export type NativeFieldType =
-  'u8' | 'u16' | 'u32' | 'u64' | 'string' | 'map' | 'sections' | 'frames';
+  'u8' | 'u16' | 'u32' | 'u64' | 'string' | 'packed' | 'map' | 'sections' | 'frames';
 
 interface NativeRow {
   readonly id: number;
@@ -37,7 +38,10 @@ export const NATIVE_COMMANDS = {
       content: 'frames',
     },
   },
-  /** A request; counts as one sending. */
+  /**
+   * A request; counts as one sending. `job` is 1 for one whose life is written to the
+   * stream `$jobs`, with the tracker as its id.
+   */
   'SERVICE SEND': {
     id: 4,
     from: 'client',
@@ -48,6 +52,10 @@ export const NATIVE_COMMANDS = {
       timeout: 'u32',
       priority: 'u8',
       delay: 'u32',
+      deadline: 'u32',
+      job: 'u8',
+      key: 'string',
+      wants: 'packed',
       content: 'frames',
     },
   },
@@ -62,6 +70,22 @@ export const NATIVE_COMMANDS = {
   /** More deliveries may be sent; `handle` names a reader, and is 0 for mail. */
   CREDIT: { id: 7, from: 'client', fields: { handle: 'u32', amount: 'u32' } },
   PING: { id: 8, from: 'client', fields: {} },
+  /** One message to a stream, unless one with this id came before; counts as one sending. */
+  'STREAM SEND ONCE': {
+    id: 9,
+    from: 'client',
+    fields: { handle: 'u32', id: 'string', sections: 'sections' },
+  },
+  /** The worker still works on a delivery: its lease begins anew. */
+  EXTEND: { id: 10, from: 'client', fields: { delivery: 'u64', epoch: 'u32' } },
+  /** How far the worker is (kind 1), or a part of the result (kind 2): for whoever asked. */
+  PROGRESS: {
+    id: 11,
+    from: 'client',
+    fields: { delivery: 'u64', epoch: 'u32', kind: 'u8', content: 'frames' },
+  },
+  /** The worker has done with a request, and this is the reply. */
+  REPLY: { id: 12, from: 'client', fields: { delivery: 'u64', epoch: 'u32', content: 'frames' } },
 
   RESULT: {
     id: 129,
@@ -120,12 +144,24 @@ export const NATIVE_COMMANDS = {
     fields: { tracker: 'string', statusCode: 'u16', statusReason: 'string' },
   },
   PONG: { id: 138, from: 'broker', fields: {} },
+  /** A delivery is not the worker's any more: another one has it, or nobody wants it. */
+  REVOKED: {
+    id: 139,
+    from: 'broker',
+    fields: { delivery: 'u64', epoch: 'u32', statusCode: 'u16', statusReason: 'string' },
+  },
+  /** What a worker said by PROGRESS about a request of this client. */
+  PROGRESSED: {
+    id: 140,
+    from: 'broker',
+    fields: { tracker: 'string', kind: 'u8', content: 'frames' },
+  },
 } as const satisfies Record<string, NativeRow>;
 
 type Table = typeof NATIVE_COMMANDS;
 type ValueOf<Type extends NativeFieldType> = Type extends 'string'
   ? string
-  : Type extends 'map'
+  : Type extends 'map' | 'packed'
     ? unknown
     : Type extends 'sections'
       ? Buffer
@@ -159,3 +195,21 @@ export function isFromNativeClient(name: NativeCommandName): name is NativeClien
 
 /** The version of this table; OPEN and OK name it. */
 export const NATIVE_VERSION = 1;
+
+/** A request without anything special, to be spread under what is. */
+export const PLAIN_REQUEST = {
+  name: 'SERVICE SEND',
+  subject: '',
+  tracker: '',
+  timeout: 0,
+  priority: 0,
+  delay: 0,
+  deadline: 0,
+  job: 0,
+  key: '',
+  wants: undefined,
+  content: [],
+} as const satisfies Omit<NativeCommand<'SERVICE SEND'>, 'address'>;
+
+/** What PROGRESS and PROGRESSED are about. */
+export const PROGRESS_KIND = { progress: 1, partial: 2 } as const;

@@ -80,6 +80,10 @@ export class NativeDispatcher {
       native.mailCredit = Math.min(Number.MAX_SAFE_INTEGER, native.mailCredit + amount);
       this.#context.engines.mailboxes.resume(session);
     },
+    'STREAM SEND ONCE': () => notYet(),
+    EXTEND: () => notYet(),
+    PROGRESS: () => notYet(),
+    REPLY: () => notYet(),
     PING: (session) => void session.replyNative({ name: 'PONG' }),
   };
 
@@ -146,4 +150,8 @@ export class NativeDispatcher {
     admin.answer(session, command.subject, command.tracker);
     return { commits: this.#context.commits };
   }
+}
+
+function notYet(): never {
+  throw new ProtocolError('unknown-command', 'batch', 'not yet');
 }

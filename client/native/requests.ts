@@ -2,7 +2,7 @@
 // for the reply, which comes as mail with the request's tracker, or for the word
 // that there will be none.
 import { randomBytes } from 'node:crypto';
-import { STATUS, type NativeCommand } from '../../protocol/index.js';
+import { PLAIN_REQUEST, STATUS, type NativeCommand } from '../../protocol/index.js';
 import { encodeBody } from '../body.js';
 import type { MlmError } from '../errors.js';
 import { confirmError } from '../mailbox.js';
@@ -44,7 +44,7 @@ export class NativeRequests implements RequestVerbs {
     const { timeoutMs, signal, priority, delayMs } = checkRequest(address, service, subject, given);
     const tracker = `${this.#trackerPrefix}${++this.#trackers}`;
     const command: NativeCommand<'SERVICE SEND'> = {
-      name: 'SERVICE SEND',
+      ...PLAIN_REQUEST,
       address: service,
       subject,
       tracker,

@@ -1,6 +1,7 @@
 // Those who live through the crashes: writers, cursor readers, a mail pair,
 // requesters and workers. Each notes what the broker confirmed to it and what it
 // was given; none of them judges. A session that breaks is opened again.
+import { PLAIN_REQUEST } from '../../protocol/index.js';
 import { NativeClient, messagesOf } from '../support/native-client.js';
 
 const BODY = Buffer.alloc(100, 'x');
@@ -168,13 +169,10 @@ export function requester(name: string): Role {
     while (stage.sending) {
       const subject = `${name}/${++number}`;
       await client.send({
-        name: 'SERVICE SEND',
+        ...PLAIN_REQUEST,
         address: 'work',
         subject,
-        tracker: '',
-        timeout: 0,
         priority: number % 10,
-        delay: 0,
         content: [BODY],
       });
       client.sendings++;

@@ -2,6 +2,7 @@
 // again at random moments; then a quiet end, and the books are checked. What was
 // confirmed must be there; nothing may be there twice; nothing may be stuck.
 import { join } from 'node:path';
+import { PLAIN_REQUEST } from '../../protocol/index.js';
 import { startChild, type Child } from '../support/processes.js';
 import { messagesOf, NativeClient, type StreamMessage } from '../support/native-client.js';
 import {
@@ -137,8 +138,7 @@ async function leftOver(endpoint: string): Promise<CrashReport['left']> {
 }
 
 async function view<Row>(client: NativeClient, subject: string): Promise<Row[]> {
-  const fields = { tracker: '', timeout: 0, priority: 0, delay: 0, content: [] };
-  await client.send({ name: 'SERVICE SEND', address: '$broker', subject, ...fields });
+  await client.send({ ...PLAIN_REQUEST, address: '$broker', subject });
   const { content } = await client.next('MAILBOX DELIVER', (mail) => mail.subject === subject);
   return JSON.parse(Buffer.concat([...content]).toString()) as Row[];
 }

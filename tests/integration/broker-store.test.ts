@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startBroker, type Broker } from '../../broker/index.js';
+import { PLAIN_REQUEST } from '../../protocol/index.js';
 import { NativeClient } from '../support/native-client.js';
 
 const BODY = Buffer.alloc(10_000, 'x');
@@ -78,19 +79,12 @@ describe('a broker that starts again on its data', () => {
     const sender = await open(first, 'sender');
     await sender.ask('offer', { service: 'svc', pattern: 'bad' });
     const mail = { address: 'absent', tracker: '', timeout: 0 };
-    const request = {
-      address: 'svc',
-      tracker: 't',
-      timeout: 0,
-      priority: 0,
-      delay: 0,
-      content: [BODY],
-    };
+    const request = { ...PLAIN_REQUEST, address: 'svc', tracker: 't', content: [BODY] };
     await sender.send(
       { name: 'MAILBOX SEND', subject: 'm1', ...mail, content: [BODY, Buffer.alloc(0)] },
       { name: 'MAILBOX SEND', subject: 'm2', ...mail, content: [] },
-      { name: 'SERVICE SEND', subject: 'bad', ...request },
-      { name: 'SERVICE SEND', subject: 'waits', ...request },
+      { ...request, subject: 'bad' },
+      { ...request, subject: 'waits' },
     );
     await sender.settled(4);
     const { delivery, epoch } = await sender.next('SERVICE DELIVER');

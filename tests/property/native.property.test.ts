@@ -35,6 +35,7 @@ const values: Record<NativeFieldType, fc.Arbitrary<unknown>> = {
   u32: fc.nat(0xffffffff),
   u64: fc.maxSafeNat(),
   string: text,
+  packed: fc.option(map, { nil: undefined }),
   map: fc.option(map, { nil: undefined }),
   sections: fc.oneof(frame, largeFrame),
   frames,
