@@ -35,6 +35,13 @@ const RETENTION_KEYS = {
   ageMsMax: 'age-ms-max',
 } as const;
 
+/**
+ * Who is there is worth nothing to a broker that has started anew: everybody
+ * joins again. A rule may say otherwise.
+ */
+const PRESENCE = '$presence';
+const PRESENCE_BYTES_MAX = 16 * 1024 * 1024;
+
 /** The kinds of name that rules are written for; the keys of the config file. */
 export const RULE_KINDS = ['streams', 'mailboxes', 'services'] as const;
 
@@ -58,10 +65,17 @@ export class Policies {
 
   stream(name: string): StreamPolicy {
     const rule = ruleFor(this.#streams, name);
+    const { durability, retention } = this.#withoutRule(name);
     return {
-      durability: rule?.durability ?? 'fsync',
-      retention: { ...this.#retention, ...rule?.retention },
+      durability: rule?.durability ?? durability,
+      retention: { ...retention, ...rule?.retention },
     };
+  }
+
+  #withoutRule(name: string): StreamPolicy {
+    if (name !== PRESENCE) return { durability: 'fsync', retention: this.#retention };
+    const bytesMax = Math.min(PRESENCE_BYTES_MAX, this.#retention.bytesMax);
+    return { durability: 'memory', retention: { ...this.#retention, bytesMax } };
   }
 
   mailbox(name: string): QueuePolicy {

@@ -9,7 +9,7 @@ import {
   type Pattern,
   type Selection,
 } from '../../protocol/index.js';
-import type { EngineContext } from '../engine-context.js';
+import type { StreamContext } from './stream-context.js';
 import { stepIntoLog } from './log-reader.js';
 import { nativeOutgoing } from '../sessions/outbox.js';
 import type { Session } from '../sessions/session.js';
@@ -48,9 +48,9 @@ export class NativeReader {
   credit: number;
   readonly #pattern: Pattern;
   readonly #without: string | undefined;
-  readonly #context: EngineContext;
+  readonly #context: StreamContext;
 
-  constructor(options: NativeReaderOptions, context: EngineContext) {
+  constructor(options: NativeReaderOptions, context: StreamContext) {
     this.session = options.session;
     this.stream = options.stream;
     this.handle = options.handle;

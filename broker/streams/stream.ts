@@ -3,7 +3,7 @@
 // to anybody. Who reads what stands in v1-readers.ts and native-reader.ts.
 import { BlockWriter, stampSections, type Block } from '../../protocol/index.js';
 import type { Committer, Commits } from '../store/commits.js';
-import type { EngineContext } from '../engine-context.js';
+import type { StreamContext } from './stream-context.js';
 import type { NativeReader } from './native-reader.js';
 import type { Session } from '../sessions/session.js';
 import type { Place } from '../store/storage.js';
@@ -23,7 +23,7 @@ export class Stream implements Committer {
   lastSequence: number;
   /** The sequence that the next message gets. */
   nextSequence: number;
-  readonly #context: EngineContext;
+  readonly #context: StreamContext;
   readonly #place: Place;
   readonly #retention: Retention;
   readonly #writer = new BlockWriter();
@@ -38,7 +38,7 @@ export class Stream implements Committer {
    * @param lastSequence the last one that its log holds, for a stream that is not new
    * @param place where its log is, for a stream that is not new
    */
-  constructor(name: string, context: EngineContext, lastSequence = 0, place?: Place) {
+  constructor(name: string, context: StreamContext, lastSequence = 0, place?: Place) {
     const { durability, retention } = context.policies.stream(name);
     this.name = name;
     this.#context = context;
@@ -80,11 +80,16 @@ export class Stream implements Committer {
     return this.readBlock(0)?.first ?? this.lastSequence + 1;
   }
 
+  /** Accepts one message of an MLM/1 session, which does not get it back where it reads. */
+  appendFrom(origin: Session, subject: string, content: readonly Buffer[]): void {
+    this.v1Readers.noteOwn(origin, this.nextSequence);
+    this.append(origin.address, subject, content);
+  }
+
   /** Accepts one message. */
-  append(origin: Session, subject: string, content: readonly Buffer[]): void {
+  append(sender: string, subject: string, content: readonly Buffer[]): void {
     const sequence = this.nextSequence++;
-    this.v1Readers.noteOwn(origin, sequence);
-    this.#writer.append(sequence, this.#context.clock.wallMs(), origin.address, subject, content);
+    this.#writer.append(sequence, this.#context.clock.wallMs(), sender, subject, content);
     this.#place.commits.touch(this);
   }
 

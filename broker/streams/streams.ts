@@ -1,19 +1,22 @@
 // The streams of the broker by name, and what sessions do with them: the verbs
 // of MLM/1 and of native sessions. How one stream works stands in stream.ts.
-import type { EngineContext } from '../engine-context.js';
+import type { StreamContext } from './stream-context.js';
 import { NativeReader, type NativeReaderOptions } from './native-reader.js';
 import { refused, type Refusal } from '../refusal.js';
 import type { Session } from '../sessions/session.js';
 import type { Place } from '../store/storage.js';
 import { Stream } from './stream.js';
 
+/** The sender of what the broker itself writes; no client can have this address. */
+const OWN_SENDER = '$broker';
+
 export class Streams {
-  readonly #context: EngineContext;
+  readonly #context: StreamContext;
   readonly #streams = new Map<string, Stream>();
   /** Sessions for which the log has said so. */
   readonly #sentTooLarge = new WeakSet<Session>();
 
-  constructor(context: EngineContext) {
+  constructor(context: StreamContext) {
     this.#context = context;
   }
 
@@ -43,6 +46,28 @@ export class Streams {
     }
   }
 
+  /**
+   * The broker itself writes a message.
+   *
+   * @param name a stream's name that begins with `$`, which no client writes to
+   * @returns the stream, which was created where there was none; its commits
+   *   tell when the message is durable
+   */
+  appendOwn(name: string, subject: string, content: readonly Buffer[]): Stream {
+    if (!isOwn(name)) throw new Error(`${name} is not a stream of the broker itself`);
+    const stream = this.#streams.get(name) ?? this.#create(name);
+    stream.append(OWN_SENDER, subject, content);
+    return stream;
+  }
+
+  /**
+   * A stream to look at. One of the broker itself may be looked at before anything was
+   * written to it.
+   */
+  peek(name: string): Stream | undefined {
+    return this.#streams.get(name) ?? (isOwn(name) ? new Stream(name, this.#context) : undefined);
+  }
+
   /** Applies every stream's retention; time alone can make messages too old. */
   trimAll(): void {
     for (const stream of this.#streams.values()) stream.trim();
@@ -50,7 +75,7 @@ export class Streams {
 
   /** STREAM WRITE: the session writes to this stream from now on. */
   write(session: Session, name: string): Refusal | undefined {
-    const stream = this.#require(name);
+    const stream = this.#requireToWrite(name);
     if ('reason' in stream) return stream;
     if (session.stream === stream) return undefined;
     this.#leave(session);
@@ -72,7 +97,7 @@ export class Streams {
       return undefined;
     }
     this.#context.counters.streamMessages++;
-    stream.append(session, subject, content);
+    stream.appendFrom(session, subject, content);
     return undefined;
   }
 
@@ -103,7 +128,7 @@ export class Streams {
     const { streams, handle } = nativeOf(session);
     for (const [known, stream] of streams) if (stream.name === name) return known;
     if (streams.size >= this.#context.limits.subscriptionsMax) return this.#tooManySubscriptions();
-    const stream = this.#require(name);
+    const stream = this.#requireToWrite(name);
     if ('reason' in stream) return stream;
     stream.writers++;
     const number = handle();
@@ -143,6 +168,7 @@ export class Streams {
 
   /** Removes a stream with all its messages, unless somebody writes or reads it. */
   delete(name: string): Refusal | undefined {
+    if (isOwn(name)) return refused(`${name} is the broker's own stream: it can be trimmed only`);
     const stream = this.#streams.get(name);
     if (stream === undefined) return refused(`there is no stream ${name}`);
     if (stream.readers > 0 || stream.writers > 0) {
@@ -212,14 +238,24 @@ export class Streams {
     return refused(`a session reads ${this.#context.limits.subscriptionsMax} patterns at most`);
   }
 
+  #requireToWrite(name: string): Stream | Refusal {
+    if (!isOwn(name)) return this.#require(name);
+    return refused(
+      `"${name}" is not a name for a stream to write to: only the broker writes to $…`,
+    );
+  }
+
   #require(name: string): Stream | Refusal {
     const existing = this.#streams.get(name);
     if (existing !== undefined) return existing;
     const { streamsMax } = this.#context.limits;
-    if (name.startsWith('$')) return refused(`"${name}" is not a name for a stream`);
     if (this.#streams.size >= streamsMax && !this.#makeRoom()) {
       return refused(`there are ${streamsMax} streams already`);
     }
+    return this.#create(name);
+  }
+
+  #create(name: string): Stream {
     const stream = new Stream(name, this.#context);
     this.#streams.set(name, stream);
     return stream;
@@ -228,7 +264,7 @@ export class Streams {
   /** Forgets a stream that nobody uses and that would not outlive the broker anyway. */
   #makeRoom(): boolean {
     for (const stream of this.#streams.values()) {
-      if (!stream.unused || !stream.passing) continue;
+      if (!stream.unused || !stream.passing || isOwn(stream.name)) continue;
       this.#drop(stream);
       return true;
     }
@@ -244,6 +280,11 @@ export class Streams {
     this.#streams.delete(stream.name);
     stream.drop();
   }
+}
+
+/** True for the streams that the broker itself writes to, and nobody else. */
+function isOwn(name: string): boolean {
+  return name.startsWith('$');
 }
 
 function nativeOf(session: Session) {

@@ -4,7 +4,7 @@
 import { BlockReader, compilePattern, encodeHeader, ProtocolError } from '../../protocol/index.js';
 import type { Block, Pattern } from '../../protocol/index.js';
 import { Deque } from '../deque.js';
-import type { EngineContext } from '../engine-context.js';
+import type { StreamContext } from './stream-context.js';
 import { stepIntoLog } from './log-reader.js';
 import { v1Outgoing, type Outgoing } from '../sessions/outbox.js';
 import { refused, type Refusal } from '../refusal.js';
@@ -42,13 +42,13 @@ interface PatternGroup {
 
 export class V1Readers {
   readonly #stream: Stream;
-  readonly #context: EngineContext;
+  readonly #context: StreamContext;
   readonly #readers = new Map<Session, V1Reader>();
   readonly #groups = new Map<string, PatternGroup>();
   readonly #readersOfSubject = new Map<string, readonly V1Reader[]>();
   #readersCached = 0;
 
-  constructor(stream: Stream, context: EngineContext) {
+  constructor(stream: Stream, context: StreamContext) {
     this.#stream = stream;
     this.#context = context;
   }

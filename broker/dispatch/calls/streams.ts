@@ -146,7 +146,7 @@ export class StreamCalls {
 
   #requireStream(given: Arguments): Stream {
     const name = text(given, 'stream');
-    const stream = this.#engines.streams.get(name);
+    const stream = this.#engines.streams.peek(name);
     if (stream === undefined) throw new CallError(`there is no stream ${name}`);
     return stream;
   }

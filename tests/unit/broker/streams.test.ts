@@ -232,10 +232,19 @@ describe('a stream', () => {
     expect(await world.talk(await world.client('x'), write('one too many'))).toEqual(['ERROR 300']);
   });
 
-  it.each(['$', '$broker', '$x'])('may not be called %s', async (name) => {
+  it.each(['$', '$broker', '$jobs'])('called %s is not written to by clients', async (name) => {
     const world = await startWorld();
-    expect(await world.talk(await world.client('a'), write(name))).toEqual(['ERROR 300']);
-    expect(await world.talk(await world.client('a'), read(name))).toEqual(['ERROR 300']);
+    const [answer] = await world.exchange(await world.client('a'), write(name));
+    expect(answer).toMatchObject({ name: 'ERROR', statusCode: 300 });
+    expect(answer).toHaveProperty('statusReason', expect.stringContaining('only the broker'));
+    expect(await world.view('streams')).toEqual([]);
+  });
+
+  it.each(['$', '$broker', '$jobs'])('called %s may be read', async (name) => {
+    const world = await startWorld();
+    const peer = await world.client('a');
+    expect(await world.talk(peer, read(name))).toEqual(['OK 200']);
+    expect(await world.talk(peer, cancel(name))).toEqual(['OK 200']);
     expect(await world.view('streams')).toEqual([]);
   });
 
