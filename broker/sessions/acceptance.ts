@@ -23,6 +23,8 @@ export class Acceptance {
   readonly #runs = new Deque<Run>();
   readonly #committers = new Map<Commits, Committer>();
   #lastNumber = 0;
+  /** Sendings up to this one belong to commits that have begun. */
+  #sealed = 0;
   #said = 0;
 
   /** @param say how the client is told */
@@ -43,6 +45,7 @@ export class Acceptance {
     const joins =
       sequence === 0 &&
       previous?.state === 'waiting' &&
+      previous.first > this.#sealed &&
       previous.sequence === 0 &&
       previous.commits === commits;
     if (joins) previous.last = this.#lastNumber;
@@ -64,7 +67,7 @@ export class Acceptance {
     let committer = this.#committers.get(commits);
     if (committer === undefined) {
       committer = {
-        seal: () => this.#lastNumber,
+        seal: () => (this.#sealed = this.#lastNumber),
         committed: (mark) => this.#settle(commits, mark),
         failed: (mark, why) => this.#settle(commits, mark, why),
       };

@@ -19,7 +19,7 @@ async function aMoment(): Promise<void> {
   for (let turn = 0; turn < 4; turn++) await Promise.resolve();
 }
 
-/** One client at the other end of the fake network. It speaks MLM/1. */
+/** One client at the other end of the fake network. `send` and `read` speak MLM/1. */
 export class FakePeer {
   readonly routingId: Buffer;
   /** Messages that fit between the broker and this peer while it does not read. */
@@ -51,7 +51,12 @@ export class FakePeer {
 
   /** Reads everything that has come, or up to `count` messages. */
   read(count = Infinity): Command[] {
-    return this.#pipe.splice(0, count).map((frames) => decode(frames));
+    return this.readFrames(count).map((frames) => decode(frames));
+  }
+
+  /** As `read`, but as octets: for peers that do not speak MLM/1. */
+  readFrames(count = Infinity): Buffer[][] {
+    return this.#pipe.splice(0, count);
   }
 
   /** The connection breaks: the broker is not told, but cannot reach the peer any more. */

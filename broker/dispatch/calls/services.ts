@@ -38,7 +38,7 @@ export class ServiceCalls {
   }
 
   #deadRetry(session: Session, given: Arguments): unknown {
-    const letter = this.#takeLetter(given);
+    const letter = this.#letter(given);
     const { subject, tracker, priority, content } = letter;
     const sending = { subject, tracker, timeout: 0, priority, content };
     const reason = this.#engines.services.send(
@@ -48,15 +48,23 @@ export class ServiceCalls {
       letter.sender,
     );
     if (typeof reason === 'string') throw new CallError(reason);
-    return letterView(letter);
+    return letterView(this.#takeLetter(given));
+  }
+
+  /** The letter that a call is about, where there is one. */
+  #letter(given: Arguments): KeptMessage {
+    const service = text(given, 'service');
+    const number = integer(given, 'letter', 1, Number.MAX_SAFE_INTEGER);
+    const letters = this.#engines.deadLetters.list(service);
+    const letter = letters.find(({ sequence }) => sequence === number);
+    if (letter === undefined)
+      throw new CallError(`service ${service} has no dead letter ${number}`);
+    return letter;
   }
 
   #takeLetter(given: Arguments): KeptMessage {
-    const service = text(given, 'service');
-    const sequence = integer(given, 'letter', 1, Number.MAX_SAFE_INTEGER);
-    const letter = this.#engines.deadLetters.drop(service, sequence);
-    if (letter === undefined)
-      throw new CallError(`service ${service} has no dead letter ${sequence}`);
+    const letter = this.#letter(given);
+    this.#engines.deadLetters.drop(text(given, 'service'), letter.sequence);
     return letter;
   }
 }
