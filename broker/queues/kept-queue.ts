@@ -146,6 +146,8 @@ export abstract class KeptQueue implements Keeper, Committer {
       const reason = `it could not be stored: ${why}`;
       this.context.confirmations.tell(message, message.tracker, STATUS.FAILED, reason);
     }
+    // What came back meanwhile was durable before, and still is.
+    this.deliver();
   }
 
   taken(message: Message): void {
