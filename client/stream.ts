@@ -136,6 +136,11 @@ export interface Stream {
 export interface StreamReader extends AsyncIterableIterator<StreamMessage, undefined> {
   /** Resolves when the broker has accepted the reading: what is sent from then on arrives. */
   readonly ready: Promise<void>;
+  /**
+   * The first sequence that the reader can still give out: where the broker let it begin, then
+   * the one after the last message. Undefined before `ready`, and on MLM/1.
+   */
+  readonly position: number | undefined;
   /** How many messages this reader did not get: it was too slow, or retention too fast. */
   readonly lost: number;
   /**

@@ -45,6 +45,7 @@ export class V1Stream implements Stream {
 /** One reader of a stream. */
 export class V1StreamReader extends QueueIterator<StreamMessage> implements StreamReader {
   readonly ready: Promise<void>;
+  readonly position = undefined;
   readonly #queue: DeliveryQueue<StreamMessage>;
   readonly #cancelled: () => Promise<void>;
   #lost = 0;

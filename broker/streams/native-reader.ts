@@ -86,7 +86,9 @@ export class NativeReader {
       if (this.credit === 0 || !this.session.hasRoomFor('stream')) return;
       const step = stepIntoLog(this.stream, this.position);
       if (step === undefined) {
-        this.position = Math.max(this.position, this.stream.lastSequence + 1);
+        // A log that was emptied has no block after the gap.
+        const missed = this.stream.lastSequence + 1 - this.position;
+        if (missed > 0) this.#noteGap(missed);
         this.live = true;
         return;
       }

@@ -94,6 +94,10 @@ export class NativeReader implements StreamReader, Member, Speaker, CursorMover 
     this.ready.catch(() => undefined);
   }
 
+  get position(): number | undefined {
+    return this.#next === 0 ? undefined : this.#next;
+  }
+
   get lost(): number {
     return this.#lost;
   }

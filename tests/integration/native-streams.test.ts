@@ -287,3 +287,22 @@ it('a reader whom retention overtakes comes to a gap, is told, and goes on', asy
   const rest = await take(reader, 2000 - firstSequence);
   expect(sequences(rest)).toEqual(range(firstSequence + 1, 2000));
 });
+
+it('a reader of a log that was emptied comes to a gap, though nothing follows it', async () => {
+  await world.broker();
+  const client = await world.client();
+  for (let n = 1; n <= 3; n++) await client.stream('s').send('x');
+  expect(await client.trimStream('s', 0)).toMatchObject({ firstSequence: 4, lastSequence: 3 });
+  const gaps: Gap[] = [];
+  const onGap = (gap: Gap): unknown => gaps.push(gap);
+  const reader = client.stream('s').read({ from: { sequence: 2 }, onGap, own: true });
+  expect(reader.position).toBeUndefined();
+  await reader.ready;
+  expect(reader.position).toBe(2);
+  const next = reader.next();
+  await until(() => gaps.length > 0);
+  expect(gaps).toMatchObject([{ stream: 's', first: 2, last: 3 }]);
+  expect(reader.position).toBe(4);
+  await client.stream('s').send('y');
+  expect((await next).value?.sequence).toBe(4);
+});
