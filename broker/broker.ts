@@ -8,11 +8,14 @@ import { newCounters } from './counters.js';
 import { Cursors } from './streams/cursors.js';
 import { DeadLetters } from './queues/dead-letters.js';
 import { Dispatcher } from './dispatch/dispatcher.js';
+import type { EngineContext } from './engine-context.js';
 import { Expiry } from './queues/expiry.js';
 import { Flusher } from './sessions/flusher.js';
 import type { Engines } from './dispatch/handlers.js';
 import { silentLogger, type Logger } from './log.js';
 import { Mailboxes } from './queues/mailboxes.js';
+import type { Held } from './queues/held.js';
+import { Jobs } from './queues/jobs.js';
 import type { Delay, Message } from './queues/message.js';
 import { queueOf } from './queues/kept-queue.js';
 import { NativeCalls } from './dispatch/native-calls.js';
@@ -54,6 +57,7 @@ export class Broker {
   readonly #storage: Storage;
   readonly #expiry: Expiry<Message>;
   readonly #delays: Expiry<Delay>;
+  readonly #leases: Expiry<Held>;
   readonly #flusher: Flusher;
   readonly #sessions: Sessions;
   readonly #engines: Engines;
@@ -80,11 +84,21 @@ export class Broker {
     });
     const afterwards = (): void => this.#scheduleTick();
     this.#expiry = new Expiry(clock, (message) => message.keeper.expire(message), afterwards);
-    this.#delays = new Expiry(clock, ({ message }) => message.keeper.due(message), afterwards);
+    this.#delays = new Expiry(
+      clock,
+      ({ message, settles }) =>
+        settles ? message.keeper.requests?.settle(message) : message.keeper.due(message),
+      afterwards,
+    );
     this.#flusher = new Flusher(this.#transport, clock, this.counters, {
       gone: (session) => this.#sessions.end(session, 'its connection is gone'),
       room: (session) => this.#resume(session),
     });
+    this.#leases = new Expiry(
+      clock,
+      (held) => held.message.keeper.requests?.leaseOver(held),
+      afterwards,
+    );
     const confirmations = new Confirmations(() => this.#sessions, this.counters);
     const shared = {
       clock,
@@ -92,6 +106,7 @@ export class Broker {
       counters: this.counters,
       expiry: this.#expiry,
       delays: this.#delays,
+      leases: this.#leases,
       limits: this.#limits,
       log,
       storage: this.#storage,
@@ -99,7 +114,16 @@ export class Broker {
       kept: { bytes: 0 },
     };
     const deadLetters = new DeadLetters(shared);
-    const context = { ...shared, deadLetters };
+    const jobs = new Jobs((name, subject, content) => streams.appendOwn(name, subject, content));
+    const context: EngineContext = {
+      ...shared,
+      deadLetters,
+      jobs,
+      sendReply: (worker, address, reply) => {
+        const kept = mailboxes.send(worker, address, reply);
+        return typeof kept === 'string' ? kept : undefined;
+      },
+    };
     const cursors = new Cursors(this.#storage.place('fsync'), options['cursors-max']);
     const streams = new Streams(context);
     const mailboxes = new Mailboxes(context, (address) => this.#sessions.atAddress(address));
@@ -183,6 +207,7 @@ export class Broker {
       for (const { queue, messages } of place.store.queues()) {
         const { kind, name } = queueOf(queue);
         if (kind === 'dead') this.#engines.deadLetters.recover(name, messages);
+        else if (kind === 'ids') streams.recoverIds(place, name, messages);
         else (kind === 'mailbox' ? mailboxes : services).recover(place, name, messages);
       }
     }
@@ -218,6 +243,7 @@ export class Broker {
     this.#trimTimer?.cancel();
     this.#expiry.stop();
     this.#delays.stop();
+    this.#leases.stop();
     this.#flusher.stop();
     this.#transport.close(LINGER_MS);
     await this.#receiving;

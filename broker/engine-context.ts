@@ -6,9 +6,13 @@ import type { Counters } from './counters.js';
 import type { DeadLetters } from './queues/dead-letters.js';
 import type { Expiry } from './queues/expiry.js';
 import type { Logger } from './log.js';
+import type { Held } from './queues/held.js';
+import type { Jobs } from './queues/jobs.js';
+import type { Sending } from './queues/kept-queue.js';
 import type { Delay, Message } from './queues/message.js';
 import type { Limits } from './options.js';
 import type { Policies } from './policies.js';
+import type { Session } from './sessions/session.js';
 import type { Storage } from './store/storage.js';
 
 export interface EngineContext {
@@ -20,6 +24,11 @@ export interface EngineContext {
   readonly expiry: Expiry<Message>;
   /** Requests that are to wait before anybody gets them. */
   readonly delays: Expiry<Delay>;
+  /** Deliveries that their workers must say they still work on. */
+  readonly leases: Expiry<Held>;
+  readonly jobs: Jobs;
+  /** Sends a reply as mail. @returns why not, where it does not */
+  readonly sendReply: (origin: Session, address: string, reply: Sending) => string | undefined;
   readonly limits: Limits;
   readonly log: Logger;
   readonly storage: Storage;

@@ -15,7 +15,10 @@ import type { Engines } from './handlers.js';
 import type { Limits } from '../options.js';
 import type { NativeCalls } from './native-calls.js';
 import type { NativeSide } from '../sessions/native-side.js';
+import type { Held } from '../queues/held.js';
+import type { RequestKeeper } from '../queues/message.js';
 import type { Session } from '../sessions/session.js';
+import type { Stream } from '../streams/stream.js';
 
 /** Commands in one batch, at most. */
 const COMMANDS_MAX = 20_000;
@@ -58,14 +61,23 @@ export class NativeDispatcher {
       if (typeof queue === 'string') acceptance.refuse(1, queue);
       else acceptance.accept(1, queue.commits);
     },
-    'CONFIRM DELIVERY': (session, native, { delivery, epoch, statusCode, statusReason }) => {
-      const held = native.held.get(delivery);
-      if (held?.epoch !== epoch) {
-        this.#context.counters.staleConfirms++;
-        return;
-      }
-      native.held.delete(delivery);
-      held.message.keeper.confirm(held.message, session, statusCode, statusReason);
+    'CONFIRM DELIVERY': (_session, native, { delivery, epoch, statusCode, statusReason }) => {
+      const held = this.#end(native, delivery, epoch);
+      held?.message.keeper.confirm(held, statusCode, statusReason);
+    },
+    REPLY: (_session, native, { delivery, epoch, content }) => {
+      // Mail has no reply: that is refused while the session still holds it.
+      const requests = requestsOf(native.held.get(delivery));
+      const held = this.#end(native, delivery, epoch);
+      if (held !== undefined) requests?.reply(held, content);
+    },
+    PROGRESS: (_session, native, { delivery, epoch, kind, content }) => {
+      const held = this.#held(native, delivery, epoch);
+      requestsOf(held)?.progress(held as Held, kind, content);
+    },
+    EXTEND: (_session, native, { delivery, epoch }) => {
+      const held = this.#held(native, delivery, epoch);
+      requestsOf(held)?.extend(held as Held);
     },
     'CONFIRM CURSOR': (_session, native, { handle, sequence }) => {
       const reader = native.readers.get(handle);
@@ -80,10 +92,9 @@ export class NativeDispatcher {
       native.mailCredit = Math.min(Number.MAX_SAFE_INTEGER, native.mailCredit + amount);
       this.#context.engines.mailboxes.resume(session);
     },
-    'STREAM SEND ONCE': () => notYet(),
-    EXTEND: () => notYet(),
-    PROGRESS: () => notYet(),
-    REPLY: () => notYet(),
+    'STREAM SEND ONCE': (session, native, command) => {
+      this.#sendOnceToStream(session, native, command);
+    },
     PING: (session) => void session.replyNative({ name: 'PONG' }),
   };
 
@@ -117,6 +128,24 @@ export class NativeDispatcher {
     }
   }
 
+  /** The delivery that a session means, where it still holds it. */
+  #held({ held }: NativeSide, delivery: number, epoch: number): Held | undefined {
+    const found = held.get(delivery);
+    if (found?.epoch === epoch && !found.revoked) return found;
+    this.#context.counters.staleConfirms++;
+    return undefined;
+  }
+
+  /** As `#held`; the session has done with it. */
+  #end(native: NativeSide, delivery: number, epoch: number): Held | undefined {
+    const revoked = native.held.get(delivery);
+    const held = this.#held(native, delivery, epoch);
+    if (revoked?.epoch === epoch) native.held.delete(delivery);
+    // It was taken from the worker before: now that one has stopped.
+    if (held === undefined && revoked?.epoch === epoch) requestsOf(revoked)?.freed(revoked);
+    return held;
+  }
+
   #sendToStream(session: Session, native: NativeSide, handle: number, sections: Buffer): void {
     const count = checkSections(sections, session.address);
     if (count > MESSAGES_MAX) {
@@ -126,17 +155,42 @@ export class NativeDispatcher {
         `more than ${MESSAGES_MAX} messages in a command`,
       );
     }
-    const stream = native.streams.get(handle);
-    const { messageBytesMax } = this.#context.limits;
-    const { acceptance } = native;
-    if (stream === undefined) {
-      acceptance.refuse(count, `there is no stream with the handle ${handle}`);
-    } else if (sections.length > messageBytesMax) {
-      acceptance.refuse(count, `${sections.length} octets are more than a message may have`);
-    } else {
+    const stream = this.#streamFor(native, handle, sections);
+    if (typeof stream === 'string') native.acceptance.refuse(count, stream);
+    else {
       this.#context.counters.streamMessages += count;
-      acceptance.accept(count, stream.commits, stream.appendSections(sections, count));
+      native.acceptance.accept(count, stream.commits, stream.appendSections(sections, count));
     }
+  }
+
+  /** A repeat is accepted like the first one, once that is durable. */
+  #sendOnceToStream(
+    session: Session,
+    native: NativeSide,
+    { handle, id, sections }: NativeCommand<'STREAM SEND ONCE'>,
+  ): void {
+    if (checkSections(sections, session.address) !== 1) {
+      throw new ProtocolError('range', 'sections', 'an id is for exactly one message');
+    }
+    const { acceptance } = native;
+    const stream = this.#streamFor(native, handle, sections);
+    if (typeof stream === 'string') acceptance.refuse(1, stream);
+    else if (id === '') acceptance.refuse(1, 'an id has 1 to 255 octets');
+    else if (session.address === '') acceptance.refuse(1, 'an id needs a sender with an address');
+    else {
+      const { sequence, repeats } = stream.appendOnce(session.address, id, sections);
+      if (repeats === undefined) this.#context.counters.streamMessages++;
+      else this.#context.counters.streamRepeats++;
+      acceptance.accept(1, stream.commits, sequence, repeats);
+    }
+  }
+
+  /** @returns the stream that sections are for, or why they are not taken */
+  #streamFor(native: NativeSide, handle: number, { length }: Buffer): Stream | string {
+    const stream = native.streams.get(handle);
+    if (stream === undefined) return `there is no stream with the handle ${handle}`;
+    const { messageBytesMax } = this.#context.limits;
+    return length > messageBytesMax ? `${length} octets are more than a message may have` : stream;
   }
 
   /** @returns what keeps the request, or why nothing does */
@@ -152,6 +206,11 @@ export class NativeDispatcher {
   }
 }
 
-function notYet(): never {
-  throw new ProtocolError('unknown-command', 'batch', 'not yet');
+/** The queue of a request that is held. @throws {ProtocolError} where it is mail */
+function requestsOf(held: Held | undefined): RequestKeeper | undefined {
+  if (held === undefined) return undefined;
+  const { requests } = held.message.keeper;
+  if (requests !== undefined) return requests;
+  const what = `delivery ${held.delivery} is mail, which nobody works on`;
+  throw new ProtocolError('range', 'delivery', what);
 }

@@ -5,7 +5,8 @@ import { STATUS } from '../../protocol/index.js';
 import type { Committer, Commits } from '../store/commits.js';
 import { Deque } from '../deque.js';
 import type { EngineContext } from '../engine-context.js';
-import { Message, messageBytes, type Keeper } from './message.js';
+import type { Held } from './held.js';
+import { Message, messageBytes, type Keeper, type RequestKeeper } from './message.js';
 import type { Session } from '../sessions/session.js';
 import type { Place } from '../store/storage.js';
 import type { KeptMessage } from '../store/store.js';
@@ -20,6 +21,16 @@ export interface Sending {
   readonly priority?: number;
   /** How long nobody is to get it, in ms. */
   readonly delay?: number;
+  /** In how many ms it is to be done; 0 for any time. */
+  readonly deadline?: number;
+  /** Requests of one key run one at a time. */
+  readonly key?: string;
+  /** 1 for a job, whose id is the tracker. */
+  readonly job?: number;
+  /** What it asks of a worker; see wants.ts. */
+  readonly wants?: unknown;
+  /** True where the sender is not told what becomes of it. */
+  readonly quiet?: boolean;
   readonly content: readonly Buffer[];
 }
 
@@ -34,6 +45,7 @@ export type QueueKind = 'mailbox' | 'service';
 
 export abstract class KeptQueue implements Keeper, Committer {
   readonly name: string;
+  readonly requests: RequestKeeper | undefined = undefined;
   /** Messages kept: waiting, or in the outbox of a receiver. */
   messages = 0;
   /** What they count, in octets. */
@@ -41,9 +53,9 @@ export abstract class KeptQueue implements Keeper, Committer {
   protected readonly context: EngineContext;
   protected readonly place: Place;
   protected durableSequence = 0;
+  protected lastSequence = 0;
   readonly #kind: QueueKind;
   readonly #limits: QueueLimits;
-  #lastSequence = 0;
   /** Accepted, but not durable yet. */
   readonly #undurable = new Deque<Message>();
   #refusedInEpisode = 0;
@@ -71,8 +83,6 @@ export abstract class KeptQueue implements Keeper, Committer {
   protected abstract enqueue(message: Message): void;
   /** More messages are durable, or somebody can take more. */
   protected abstract deliver(): void;
-  /** A message that waits in the engine's line is gone. */
-  protected abstract noteGone(message: Message): void;
   /** Puts a message back to where it was taken from. */
   protected abstract putBack(message: Message): void;
 
@@ -83,22 +93,31 @@ export abstract class KeptQueue implements Keeper, Committer {
    */
   send(origin: Session, sending: Sending, sender = origin.address): this | string {
     const { subject, tracker, timeout, priority = 0, delay = 0, content } = sending;
+    const { deadline = 0, key = '', job = 0, wants, quiet = false } = sending;
     const reason = this.#whyFull(messageBytes(subject, tracker, content));
     if (reason !== undefined) {
-      this.#noteRefused(sender, reason);
+      this.noteRefused(sender, reason);
       return reason;
     }
     this.#endEpisode();
     const acceptedWallMs = this.context.clock.wallMs();
+    const nowMs = this.context.clock.nowMs();
     const message = new Message(this, {
-      sequence: ++this.#lastSequence,
+      sequence: ++this.lastSequence,
       sender,
       origin: sender === origin.address ? origin : undefined,
       subject,
       tracker,
       acceptedWallMs,
       expiresWallMs: timeout === 0 ? 0 : acceptedWallMs + timeout,
+      deadlineWallMs: deadline === 0 ? 0 : acceptedWallMs + deadline,
+      waitUntilMs: timeout === 0 ? 0 : nowMs + timeout,
+      doneByMs: deadline === 0 ? 0 : nowMs + deadline,
       priority,
+      key,
+      job: job === 1,
+      wants,
+      quiet,
       notBeforeWallMs: delay === 0 ? 0 : acceptedWallMs + delay,
       attempts: 0,
       failures: [],
@@ -106,7 +125,7 @@ export abstract class KeptQueue implements Keeper, Committer {
     });
     this.#count(message);
     this.place.store.keep(this.#storeName, message);
-    this.context.expiry.watch(message, timeout);
+    this.watchWaiting(message);
     this.enqueue(message);
     this.#undurable.push(message);
     this.place.commits.touch(this);
@@ -115,18 +134,30 @@ export abstract class KeptQueue implements Keeper, Committer {
 
   /** Takes over what an earlier run of the broker kept. */
   recover(messages: readonly KeptMessage[]): void {
+    const { clock } = this.context;
+    // The wall clock may jump; it counts only for what an earlier run of the broker kept.
+    const momentOf = (wallMs: number): number =>
+      wallMs === 0 ? 0 : Math.max(1, clock.nowMs() + wallMs - clock.wallMs());
     for (const kept of messages) {
-      const message = new Message(this, { ...kept, origin: undefined });
+      const waitUntilMs = momentOf(kept.expiresWallMs);
+      const doneByMs = momentOf(kept.deadlineWallMs);
+      const message = new Message(this, {
+        ...kept,
+        waitUntilMs,
+        doneByMs,
+        quiet: false,
+        origin: undefined,
+      });
       this.#count(message);
-      this.watchExpiry(message);
+      this.watchWaiting(message);
       this.enqueue(message);
-      this.#lastSequence = message.sequence;
+      this.lastSequence = message.sequence;
     }
-    this.committed(this.#lastSequence);
+    this.committed(this.lastSequence);
   }
 
   seal(): number {
-    return this.#lastSequence;
+    return this.lastSequence;
   }
 
   committed(mark: number): void {
@@ -140,7 +171,8 @@ export abstract class KeptQueue implements Keeper, Committer {
     for (const message of this.#settle(mark)) {
       if (message.gone) continue;
       this.drop(message);
-      this.#noteRefused(message.sender, why);
+      this.unstored?.(message, why);
+      this.noteRefused(message.sender, why);
       // A native sender hears of it by the number of its sending.
       if (message.origin?.isNative === true) continue;
       const reason = `it could not be stored: ${why}`;
@@ -150,8 +182,11 @@ export abstract class KeptQueue implements Keeper, Committer {
     this.deliver();
   }
 
+  /** A message that was to be kept is lost: the store did not take it. Its sender is told. */
+  protected unstored?(message: Message, why: string): void;
+
   taken(message: Message): void {
-    this.#countDelivery();
+    this.countDelivery();
     this.release(message);
   }
 
@@ -169,13 +204,14 @@ export abstract class KeptQueue implements Keeper, Committer {
 
   takeBack(message: Message): void {
     this.context.counters.takenBack++;
-    const { expiresAtMs } = message;
-    if (expiresAtMs === 0 || expiresAtMs > this.context.clock.nowMs()) {
+    message.holder = undefined;
+    const { waitUntilMs } = message;
+    if (waitUntilMs === 0 || waitUntilMs > this.context.clock.nowMs()) {
       this.putBack(message);
       return;
     }
     this.release(message);
-    this.#tellExpired(message);
+    this.tellExpired(message);
   }
 
   due(message: Message): void {
@@ -183,12 +219,14 @@ export abstract class KeptQueue implements Keeper, Committer {
     if (!message.gone) this.putBack(message);
   }
 
-  confirm(message: Message, receiver: Session, statusCode: number, reason: string): void {
+  confirm({ message, session }: Held, statusCode: number, reason: string): void {
+    message.holder = undefined;
     if (statusCode < STATUS.FAILED) {
-      this.#countDelivery();
+      this.countDelivery();
       this.release(message);
+      if (message.quiet) return;
       this.context.confirmations.tellNative(message, message.tracker, statusCode, reason);
-    } else this.giveUp(message, receiver, statusCode, reason);
+    } else this.giveUp(message, session, statusCode, reason);
   }
 
   /** A native receiver does not want a message that it got. */
@@ -197,14 +235,21 @@ export abstract class KeptQueue implements Keeper, Committer {
     this.context.confirmations.tellNative(message, message.tracker, statusCode, reason);
   }
 
-  /** Watches a message that waits again: the time that it may wait has gone on running. */
-  protected watchExpiry(message: Message): void {
-    const { expiresAtMs, expiresWallMs } = message;
-    if (expiresWallMs === 0) return;
+  /** Watches a message that waits, for the first time or again; its time goes on running. */
+  protected watchWaiting(message: Message): void {
+    const { waitUntilMs, doneByMs } = message;
+    this.#watchUntil(message, Math.min(waitUntilMs || Infinity, doneByMs || Infinity));
+  }
+
+  /** Watches a message that a native worker holds: only the deadline counts. */
+  protected watchHeld(message: Message): void {
+    this.#watchUntil(message, message.doneByMs || Infinity);
+  }
+
+  #watchUntil(message: Message, atMs: number): void {
     const { clock, expiry } = this.context;
-    // The wall clock may jump; it counts only for what an earlier run of the broker kept.
-    const leftMs = expiresAtMs > 0 ? expiresAtMs - clock.nowMs() : expiresWallMs - clock.wallMs();
-    expiry.watch(message, Math.max(1, leftMs));
+    if (atMs === Infinity) expiry.unwatch(message);
+    else expiry.watch(message, Math.max(1, atMs - clock.nowMs()));
   }
 
   /** Writes a message that changed (attempts, failures) over what the store keeps of it. */
@@ -216,21 +261,26 @@ export abstract class KeptQueue implements Keeper, Committer {
 
   expire(message: Message): void {
     this.drop(message);
-    this.#tellExpired(message);
+    this.tellExpired(message);
   }
 
-  #tellExpired(message: Message): void {
+  protected tellExpired(message: Message): void {
     this.context.counters.expired++;
-    const waited = `nobody took it within its timeout (${this.#kind} ${this.name})`;
+    const { doneByMs } = message;
+    if (message.quiet) return;
+    const isLate = doneByMs > 0 && doneByMs <= this.context.clock.nowMs();
+    const waited = isLate
+      ? `it was not done by its deadline (${this.#kind} ${this.name})`
+      : `nobody took it within its timeout (${this.#kind} ${this.name})`;
     this.context.confirmations.tell(message, message.tracker, STATUS.EXPIRED, waited);
   }
 
-  /** Gives up a message that waits in the line. */
+  /** Gives up a message that waits. */
   protected drop(message: Message): void {
     message.gone = true;
     message.content = [];
     this.context.expiry.unwatch(message);
-    this.noteGone(message);
+    message.line?.leave(message);
     this.release(message);
   }
 
@@ -277,12 +327,12 @@ export abstract class KeptQueue implements Keeper, Committer {
     return settled;
   }
 
-  #countDelivery(): void {
+  protected countDelivery(): void {
     if (this.#kind === 'mailbox') this.context.counters.mailboxDeliveries++;
     else this.context.counters.serviceDeliveries++;
   }
 
-  #noteRefused(sender: string, reason: string): void {
+  protected noteRefused(sender: string, reason: string): void {
     this.context.counters.refused++;
     if (this.#refusedInEpisode++ > 0) return;
     this.context.log.warn('messages are refused', { [this.#kind]: this.name, reason, sender });
@@ -298,11 +348,14 @@ export abstract class KeptQueue implements Keeper, Committer {
   }
 }
 
+/** What the store keeps as queues: those of messages, dead letters, and the ids of stream messages. */
+export type StoredKind = QueueKind | 'dead' | 'ids';
+
 /** What a queue of the store is: its kind and its name; the inverse of how it is named. */
-export function queueOf(storeName: string): { kind: QueueKind | 'dead'; name: string } {
+export function queueOf(storeName: string): { kind: StoredKind; name: string } {
   const slash = storeName.indexOf('/');
   return {
-    kind: storeName.slice(0, slash) as QueueKind | 'dead',
+    kind: storeName.slice(0, slash) as StoredKind,
     name: storeName.slice(slash + 1),
   };
 }

@@ -1,5 +1,5 @@
 // How the waiting requests of a service are ordered: in lanes, one for each set
-// of patterns that match them, so that a worker finds its next request without
+// of patterns that match them and what they need of a worker, so that a worker finds its next request without
 // looking at those it does not do, and a request the workers that do it. What is
 // given to whom, and what becomes of it, is the business of service.ts.
 import { compilePattern, ProtocolError, type Pattern } from '../../protocol/index.js';
@@ -8,6 +8,7 @@ import { refused, type Refusal } from '../refusal.js';
 import type { Session } from '../sessions/session.js';
 import type { Service } from './service.js';
 import { PriorityLine } from './waiting-line.js';
+import type { Labels, Needs } from './wants.js';
 
 const SUBJECTS_CACHED_MAX = 10_000;
 
@@ -18,6 +19,12 @@ export interface Worker {
   readonly groups: Set<Group>;
   /** Requests that it may hold at a time; Infinity for MLM/1, which cannot confirm. */
   capacity: number;
+  /** What it says of itself. */
+  labels: Labels;
+  /** How long it may work on a request without a word, ms; 0 for as long as its session lives. */
+  leaseMs: number;
+  /** Keys of which it had a request last. */
+  readonly keys: Set<string>;
   /** Requests that it holds and has not confirmed. */
   held: number;
   /** The turn at which it was last given a request, or became able to take one. */
@@ -36,8 +43,9 @@ export interface Group {
   workers: number;
 }
 
-/** The waiting requests that the same patterns match. */
+/** The waiting requests that the same patterns match and that need the same. */
 export interface Lane {
+  readonly needs: Needs | undefined;
   readonly groups: readonly Group[];
   readonly line: PriorityLine;
 }
@@ -67,6 +75,7 @@ export class Lanes {
     let first: Message | undefined;
     for (const group of worker.groups) {
       for (const lane of group.lanes) {
+        if (lane.needs?.fits(worker) === false) continue;
         const message = lane.line.peek();
         if (message === undefined || (first !== undefined && !isBefore(message, first))) continue;
         best = lane;
@@ -76,21 +85,23 @@ export class Lanes {
     return best;
   }
 
-  /** The lane of requests with a subject. */
-  of(subject: string): Lane {
-    let lane = this.#laneOfSubject.get(subject);
+  /** The lane of a request. */
+  of({ subject, needs }: Pick<Message, 'subject' | 'needs'>): Lane {
+    const known = needs === undefined ? subject : `${needs.id}\0${subject}`;
+    let lane = this.#laneOfSubject.get(known);
     if (lane !== undefined) return lane;
     if (this.#laneOfSubject.size >= SUBJECTS_CACHED_MAX) this.#forgetSubjects();
     const groups: Group[] = [];
-    let key = '';
+    let key = needs === undefined ? '' : `${needs.id}\0`;
     for (const group of this.#groups.values()) {
       if (!group.pattern.matches(subject)) continue;
       groups.push(group);
       key += `${group.id} `;
     }
     lane = this.#lanes.get(key);
-    if (lane === undefined) this.#lanes.set(key, (lane = { groups, line: new PriorityLine() }));
-    this.#laneOfSubject.set(subject, lane);
+    if (lane === undefined)
+      this.#lanes.set(key, (lane = { groups, needs, line: new PriorityLine() }));
+    this.#laneOfSubject.set(known, lane);
     return lane;
   }
 
@@ -144,12 +155,12 @@ export class Lanes {
     const waiting: Message[] = [];
     for (const lane of this.#lanes.values())
       for (const message of lane.line.drain()) waiting.push(message);
-    waiting.sort((a, b) => a.sequence - b.sequence);
+    waiting.sort((a, b) => a.order - b.order);
     for (const group of this.#groups.values()) group.lanes.clear();
     this.#lanes = new Map();
     this.#laneOfSubject = new Map();
     for (const message of waiting) {
-      const lane = this.of(message.subject);
+      const lane = this.of(message);
       lane.line.push(message);
       this.open(lane);
     }
@@ -158,5 +169,5 @@ export class Lanes {
 
 /** The order in which waiting requests are served. */
 function isBefore(a: Message, b: Message): boolean {
-  return a.priority > b.priority || (a.priority === b.priority && a.sequence < b.sequence);
+  return a.priority > b.priority || (a.priority === b.priority && a.order < b.order);
 }

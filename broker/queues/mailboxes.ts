@@ -47,14 +47,10 @@ export class Mailbox extends KeptQueue {
     this.#line.push(message);
   }
 
-  protected override noteGone(): void {
-    this.#line.noteGone();
-  }
-
   protected override putBack(message: Message): void {
     if (message.attempts > 0) this.rewrite(message);
     this.#line.putBack(message);
-    this.watchExpiry(message);
+    this.watchWaiting(message);
     this.deliver();
   }
 

@@ -1,9 +1,12 @@
 // A message that is kept for a receiver: mail, or a request to a service. It
-// knows which queue keeps it, so that whoever holds it (an outbox, the table of
-// deadlines) can say what became of it.
+// knows which queue keeps it and who holds it, so that whoever comes upon it (an
+// outbox, the table of deadlines) can say what became of it.
 import type { Expiring } from './deadlines.js';
+import type { Held } from './held.js';
 import type { Session } from '../sessions/session.js';
 import type { Failure, KeptMessage } from '../store/store.js';
+import type { WaitingLine } from './waiting-line.js';
+import type { Needs } from './wants.js';
 
 /** Octets that a message costs beside its strings and content. */
 const MESSAGE_OVERHEAD_BYTES = 200;
@@ -16,25 +19,51 @@ export interface Keeper {
   unsent(message: Message, receiver: Session): void;
   /** A receiver's socket took the message. */
   taken(message: Message): void;
-  /** The session that was to receive the message ended first. */
+  /** The session that was to receive the message, or held it, ended first. */
   takeBack(message: Message): void;
-  /** The message waited longer than its timeout. */
+  /** The message waited longer than its timeout, or its deadline is over. */
   expire(message: Message): void;
   /** The time for which the message was to be held back is over. */
   due(message: Message): void;
   /** A native receiver has done with the message, or gives it up. */
-  confirm(message: Message, receiver: Session, statusCode: number, reason: string): void;
+  confirm(held: Held, statusCode: number, reason: string): void;
+  /** What can happen to requests alone; undefined for a mailbox. */
+  readonly requests: RequestKeeper | undefined;
+}
+
+/** The queue that keeps a request. */
+export interface RequestKeeper {
+  /** The request has waited long enough for the worker that it prefers. */
+  settle(message: Message): void;
+  /** A native worker has done a request, and this is its reply. */
+  reply(held: Held, content: readonly Buffer[]): void;
+  /** A native worker says how far it is. */
+  progress(held: Held, kind: number, content: readonly Buffer[]): void;
+  /** A native worker still works on it. */
+  extend(held: Held): void;
+  /** A native worker did not say in time that it still works on it. */
+  leaseOver(held: Held): void;
+  /** A native worker has stopped working on what it does not hold any more. */
+  freed(held: Held): void;
 }
 
 /** A message that is held back until a moment. */
 export interface Delay extends Expiring {
   readonly message: Message;
+  /** True where it waits for a worker that it prefers, and will take another one then. */
+  readonly settles: boolean;
 }
 
 /** What a message is made of. */
 export interface MessageFields extends KeptMessage {
   /** The session that sent it; undefined for one that an earlier run of the broker accepted. */
   readonly origin: Session | undefined;
+  /** Clock time (ms) until which it may wait for a receiver; 0 for as long as it takes. */
+  readonly waitUntilMs: number;
+  /** Clock time (ms) by which it is to be done; 0 for any time. */
+  readonly doneByMs: number;
+  /** True where its sender is not told what becomes of it: a reply. */
+  readonly quiet: boolean;
 }
 
 export class Message implements Expiring, MessageFields {
@@ -46,7 +75,16 @@ export class Message implements Expiring, MessageFields {
   readonly tracker: string;
   readonly acceptedWallMs: number;
   readonly expiresWallMs: number;
+  readonly deadlineWallMs: number;
+  readonly waitUntilMs: number;
+  readonly doneByMs: number;
   readonly priority: number;
+  readonly key: string;
+  readonly job: boolean;
+  readonly wants: unknown;
+  readonly quiet: boolean;
+  /** What a worker must have to get it now; undefined for nothing special. */
+  needs: Needs | undefined = undefined;
   /** When it may be delivered at the earliest, ms since 1970; 0 for at once. */
   notBeforeWallMs: number;
   /** How often it was delivered. */
@@ -59,19 +97,33 @@ export class Message implements Expiring, MessageFields {
   readonly bytes: number;
   expiresAtMs = 0;
   heapIndex = -1;
+  /** Its place in the order of those that wait; that of its sequence, or further back. */
+  order: number;
+  /** The line in which it waits. */
+  line: WaitingLine | undefined = undefined;
+  /** The delivery by which a native receiver holds it. */
+  holder: Held | undefined = undefined;
   /** True once it is neither waiting nor under way: expired, or withdrawn. */
   gone = false;
 
   constructor(keeper: Keeper, fields: MessageFields) {
     this.keeper = keeper;
     this.sequence = fields.sequence;
+    this.order = fields.sequence;
     this.sender = fields.sender;
     this.origin = fields.origin;
     this.subject = fields.subject;
     this.tracker = fields.tracker;
     this.acceptedWallMs = fields.acceptedWallMs;
     this.expiresWallMs = fields.expiresWallMs;
+    this.deadlineWallMs = fields.deadlineWallMs;
+    this.waitUntilMs = fields.waitUntilMs;
+    this.doneByMs = fields.doneByMs;
     this.priority = fields.priority;
+    this.key = fields.key;
+    this.job = fields.job;
+    this.wants = fields.wants;
+    this.quiet = fields.quiet;
     this.notBeforeWallMs = fields.notBeforeWallMs;
     this.attempts = fields.attempts;
     this.failures = [...fields.failures];

@@ -1,35 +1,37 @@
 // One service: requests shared among the workers that offer to do them. A request
-// goes to an idle worker whose pattern matches its subject, and of these to the
-// one that was served least recently; without one it waits, in a lane. What a
-// worker gives up, or held when its session ended, is tried again, in the end as
-// a dead letter.
-import { STATUS } from '../../protocol/index.js';
+// goes to an idle worker whose pattern matches its subject and who has what it
+// needs, and of these to the one that was served least recently; without one it
+// waits, in a lane. What becomes of it then stands in requests.ts.
 import { Deque } from '../deque.js';
 import type { EngineContext } from '../engine-context.js';
-import { KeptQueue } from './kept-queue.js';
 import { Lanes, type Group, type Lane, type Worker } from './lanes.js';
 import type { Message } from './message.js';
 import type { Refusal } from '../refusal.js';
 import type { Session } from '../sessions/session.js';
 import type { Place } from '../store/storage.js';
+import { RequestQueue } from './requests.js';
+import { NO_WANTS, readWants, type Labels, type Needs, type Wants } from './wants.js';
 
-/** How a worker may end a request that it could not do; anything else is worth another attempt. */
-const NOT_READY = 503;
-const BAD_INPUT = 400;
+/** What a session says of itself when it offers a service. */
+export interface OfferTerms {
+  /** Requests that it may hold at a time; Infinity for MLM/1, which cannot confirm. */
+  readonly capacity: number;
+  readonly labels: Labels;
+  /** How long it may work on a request without a word, ms; 0 for as long as its session lives. */
+  readonly leaseMs: number;
+}
 
-const FAILURES_MAX = 20;
-const NOT_READY_DELAY_MS = 1000;
-const RETRY_MS_MIN = 100;
-const RETRY_MS_MAX = 60_000;
+/** The terms of a session that says nothing of itself. */
+export const PLAIN_TERMS: OfferTerms = { capacity: Infinity, labels: {}, leaseMs: 0 };
 
-export class Service extends KeptQueue {
+export class Service extends RequestQueue {
   readonly workers = new Map<Session, Worker>();
   readonly #lanes: Lanes;
   readonly #onIdle: (service: Service) => void;
   /** Accepted requests that are not durable yet. */
   readonly #gathering = new Deque<Message>();
-  /** Subjects of requests that came back since the last commit. */
-  readonly #returned = new Set<string>();
+  /** Requests that came back since the last commit. */
+  readonly #returned = new Set<Message>();
   #turn = 0;
 
   constructor(
@@ -53,17 +55,18 @@ export class Service extends KeptQueue {
   }
 
   /** A session offers the service. The same offer again changes nothing. */
-  offer(session: Session, source: string, capacity: number): Refusal | undefined {
+  offer(session: Session, source: string, terms: OfferTerms): Refusal | undefined {
     const group = this.#lanes.group(source);
     if ('reason' in group) return group;
     let worker = this.workers.get(session);
     if (worker === undefined) {
       const servedAt = ++this.#turn;
       const held = heldOf(session, this);
-      worker = { session, service: this, groups: new Set(), capacity, held, servedAt };
+      const keys = new Set<string>();
+      worker = { session, service: this, groups: new Set(), ...terms, held, servedAt, keys };
       this.workers.set(session, worker);
     }
-    worker.capacity = capacity;
+    Object.assign(worker, terms);
     if (worker.groups.has(group)) return undefined;
     worker.groups.add(group);
     group.workers++;
@@ -76,6 +79,7 @@ export class Service extends KeptQueue {
     const worker = this.workers.get(session);
     if (worker === undefined) return;
     this.workers.delete(session);
+    this.keys.withdraw(worker);
     for (const group of worker.groups) {
       group.ready.delete(worker);
       group.workers--;
@@ -104,106 +108,53 @@ export class Service extends KeptQueue {
     let message = this.#gathering.peek();
     while (message !== undefined && message.sequence <= this.durableSequence) {
       this.#gathering.shift();
-      if (!message.gone) this.#place(message);
+      if (!message.gone) this.dispatch(message);
       message = this.#gathering.peek();
     }
     if (this.#returned.size === 0) return;
-    for (const subject of this.#returned) this.#serveReady(this.#lanes.of(subject));
+    for (const returned of this.#returned) this.#serveReady(this.#lanes.of(returned));
     this.#returned.clear();
   }
 
   protected override enqueue(message: Message): void {
+    super.enqueue(message);
+    message.needs = this.#wantsOf(message).needs;
     this.#gathering.push(message);
   }
 
-  /** A worker is done with a request, well or not: it may have another one. */
-  override confirm(message: Message, receiver: Session, statusCode: number, reason: string): void {
-    const worker = this.workers.get(receiver);
-    if (worker !== undefined) worker.held--;
-    super.confirm(message, receiver, statusCode, reason);
+  #wantsOf({ wants, job }: Message): Wants {
+    const read = readWants(wants, job);
+    // It was read before when it was accepted; a store may hold anything.
+    return typeof read === 'string' ? NO_WANTS : read;
+  }
+
+  protected override free(session: Session): void {
+    const worker = this.workers.get(session);
+    if (worker !== undefined && worker.held > 0) worker.held--;
+  }
+
+  protected override serveWorker(session: Session): void {
+    const worker = this.workers.get(session);
     if (worker === undefined) return;
     worker.servedAt = ++this.#turn;
     this.serve(worker);
   }
 
-  /** The worker that held a request ended without confirming it. */
-  override takeBack(message: Message): void {
-    if (message.epoch === 0) super.takeBack(message);
-    else {
-      this.context.counters.takenBack++;
-      this.#noteFailure(message, '', 'the session of the worker ended');
-      this.#tryAgain(message, 0);
-    }
-  }
-
-  protected override giveUp(
-    message: Message,
-    worker: Session,
-    statusCode: number,
-    reason: string,
-  ): void {
-    if (statusCode === NOT_READY) {
-      message.attempts--;
-      this.#tryAgain(message, NOT_READY_DELAY_MS);
-      return;
-    }
-    this.#noteFailure(message, worker.address, reason);
-    if (statusCode === BAD_INPUT) this.#bury(message, reason);
-    else this.#tryAgain(message, retryDelayMs(message.attempts));
-  }
-
-  #noteFailure(message: Message, worker: string, reason: string): void {
-    message.failures.push({ timeMs: this.context.clock.wallMs(), worker, reason });
-    while (message.failures.length > FAILURES_MAX) message.failures.shift();
-  }
-
-  /** Back into the queue, unless it has failed too often. */
-  #tryAgain(message: Message, delayMs: number): void {
-    const { attemptsMax } = this.context.limits;
-    if (message.attempts >= attemptsMax) {
-      const last = message.failures.at(-1)?.reason ?? '';
-      this.#bury(message, `${message.attempts} attempts failed; the last one: ${last}`);
-      return;
-    }
-    this.rewrite(message);
-    if (delayMs === 0) this.putBack(message);
-    else this.#holdBack(message, delayMs);
-  }
-
-  /** To the dead letters, which are written in the same commit in which the queue gives it up. */
-  #bury(message: Message, reason: string): void {
-    this.context.deadLetters.add(this.name, message);
-    this.release(message);
-    this.context.log.warn('a request went to the dead letters', {
-      service: this.name,
-      attempts: message.attempts,
-      reason,
-    });
-    this.context.confirmations.tellNative(message, message.tracker, STATUS.FAILED, reason);
-  }
-
-  #holdBack(message: Message, delayMs: number): void {
-    message.notBeforeWallMs = this.context.clock.wallMs() + delayMs;
-    this.watchExpiry(message);
-    this.context.delays.watch({ message, expiresAtMs: 0, heapIndex: -1 }, delayMs);
-  }
-
   protected override putBack(message: Message): void {
-    const lane = this.#lanes.of(message.subject);
+    this.watchWaiting(message);
+    if (!this.keys.enter(message)) return;
+    const lane = this.#lanes.of(message);
     lane.line.putBack(message);
     this.#lanes.open(lane);
-    this.watchExpiry(message);
     // Others may come back with it: they are given to workers together, the oldest first.
-    this.#returned.add(message.subject);
-    this.place.commits.touch(this);
+    this.#returned.add(message);
+    this.commits.touch(this);
   }
 
-  protected override noteGone(message: Message): void {
-    // One that is not durable yet, or held back, stands in no lane.
-    if (message.sequence > this.durableSequence || message.notBeforeWallMs > 0) return;
-    const lane = this.#lanes.of(message.subject);
-    lane.line.noteGone(message);
-    this.#lanes.closeIfEmpty(lane);
+  protected override drop(message: Message): void {
+    const { line } = message;
+    super.drop(message);
+    if (line !== undefined) this.#lanes.closeIfEmpty(this.#lanes.of(message));
   }
 
   protected override release(message: Message): void {
@@ -212,17 +163,50 @@ export class Service extends KeptQueue {
   }
 
   /** Gives a request to a worker at once, or lets it wait. */
-  #place(message: Message): void {
-    if (message.notBeforeWallMs > 0) {
-      const delayMs = message.notBeforeWallMs - this.context.clock.wallMs();
-      if (delayMs > 0) {
-        this.context.delays.watch({ message, expiresAtMs: 0, heapIndex: -1 }, delayMs);
-        return;
-      }
+  protected override dispatch(message: Message): void {
+    if (this.#heldBack(message) || !this.keys.enter(message)) return;
+    this.#seek(message);
+  }
+
+  /** True for a request whose time has not come yet; it is put back when it comes. */
+  #heldBack(message: Message): boolean {
+    if (message.notBeforeWallMs === 0) return false;
+    const delayMs = message.notBeforeWallMs - this.context.clock.wallMs();
+    if (delayMs <= 0) {
       message.notBeforeWallMs = 0;
+      return false;
     }
-    const lane = this.#lanes.of(message.subject);
-    const worker = lane.line.length === 0 ? this.#readyWorker(lane) : undefined;
+    this.delay(message, delayMs);
+    return true;
+  }
+
+  /** Finds a worker for a request whose turn it is. */
+  #seek(message: Message): void {
+    const { preferred, settleMs } = message.wants === undefined ? NO_WANTS : this.#wantsOf(message);
+    if (preferred !== undefined && settleMs > 0) {
+      message.needs = preferred;
+      const delay = { message, settles: true, expiresAtMs: 0, heapIndex: -1 };
+      this.context.delays.watch(delay, settleMs);
+    }
+    this.#giveOrKeep(message, preferred);
+  }
+
+  /** No preferred worker had time for a request: another one will do. */
+  override settle(message: Message): void {
+    const { needs } = this.#wantsOf(message);
+    if (message.gone || message.needs === needs) return;
+    const { line } = message;
+    const lane = this.#lanes.of(message);
+    message.needs = needs;
+    if (line === undefined) return;
+    line.leave(message);
+    this.#lanes.closeIfEmpty(lane);
+    this.#giveOrKeep(message, undefined);
+  }
+
+  #giveOrKeep(message: Message, preferred: Needs | undefined): void {
+    const lane = this.#lanes.of(message);
+    const worker = lane.line.length === 0 ? this.#readyWorker(lane, message, preferred) : undefined;
     if (worker !== undefined) {
       this.#give(worker, message);
       return;
@@ -232,29 +216,57 @@ export class Service extends KeptQueue {
   }
 
   #give(worker: Worker, message: Message): void {
-    this.context.expiry.unwatch(message);
+    const { session, leaseMs, groups } = worker;
     worker.servedAt = ++this.#turn;
     if (worker.capacity !== Infinity) worker.held++;
-    for (const group of worker.groups) {
+    this.keys.given(message, worker);
+    for (const group of groups) {
       // To the end of the line of those who are ready.
       if (group.ready.delete(worker)) group.ready.add(worker);
     }
-    worker.session.deliverMessage('service', this.name, message);
+    session.deliverMessage('service', this.name, message);
+    this.#watch(message, leaseMs);
+    if (!message.job) return;
+    const started = { worker: session.address, attempt: message.attempts };
+    this.context.jobs.note(this.name, message, 'started', started);
   }
 
-  /** Of the workers that match and can take a request: an idle one, and of these who was served least recently. */
-  #readyWorker(lane: Lane): Worker | undefined {
+  /** From now on only its deadline counts, and the worker's lease. */
+  #watch(message: Message, leaseMs: number): void {
+    const { holder } = message;
+    if (holder === undefined) {
+      this.context.expiry.unwatch(message);
+      return;
+    }
+    this.watchHeld(message);
+    holder.leaseMs = leaseMs;
+    if (leaseMs > 0) this.context.leases.watch(holder, leaseMs);
+  }
+
+  /**
+   * Of the workers that match and can take a request: the one that had its key last, else one
+   * that it prefers, else an idle one, and of these who was served least recently.
+   */
+  #readyWorker(lane: Lane, message: Message, preferred?: Needs): Worker | undefined {
+    const known = this.keys.workerOf(message);
+    if (known !== undefined && does(known, lane) && canTake(known)) return known;
+    const first = preferred === undefined ? undefined : this.#bestReady(lane, preferred);
+    return first ?? this.#bestReady(lane, lane.needs);
+  }
+
+  #bestReady(lane: Lane, needs: Needs | undefined): Worker | undefined {
     let best: Worker | undefined;
     for (const group of lane.groups) {
-      const worker = this.#firstReady(group);
+      const worker = this.#firstReady(group, needs);
       if (worker !== undefined && (best === undefined || goesBefore(worker, best))) best = worker;
     }
     return best;
   }
 
-  #firstReady(group: Group): Worker | undefined {
+  #firstReady(group: Group, needs: Needs | undefined): Worker | undefined {
     let first: Worker | undefined;
     for (const worker of group.ready) {
+      if (needs?.fits(worker) === false) continue;
       if (!canTake(worker)) for (const other of worker.groups) other.ready.delete(worker);
       else if (worker.held === 0) return worker;
       else first ??= worker;
@@ -263,10 +275,12 @@ export class Service extends KeptQueue {
   }
 
   #serveReady(lane: Lane): void {
-    for (let worker = this.#readyWorker(lane); worker !== undefined && lane.line.length > 0;) {
-      this.#give(worker, lane.line.shift() as Message);
+    for (let message = lane.line.peek(); message !== undefined; message = lane.line.peek()) {
+      const worker = this.#readyWorker(lane, message);
+      if (worker === undefined) return;
+      lane.line.shift();
+      this.#give(worker, message);
       this.#lanes.closeIfEmpty(lane);
-      worker = this.#readyWorker(lane);
     }
   }
 
@@ -284,6 +298,11 @@ function heldOf(session: Session, service: Service): number {
   return count;
 }
 
+/** True where a worker does the requests of a lane. */
+function does(worker: Worker, { groups, needs }: Lane): boolean {
+  return groups.some((group) => worker.groups.has(group)) && needs?.fits(worker) !== false;
+}
+
 /** True where a worker has capacity, and its outbox room. */
 function canTake(worker: Worker): boolean {
   return worker.held < worker.capacity && worker.session.takesMore('service');
@@ -293,9 +312,4 @@ function canTake(worker: Worker): boolean {
 function goesBefore(a: Worker, b: Worker): boolean {
   if ((a.held === 0) !== (b.held === 0)) return a.held === 0;
   return a.servedAt < b.servedAt;
-}
-
-/** How long to wait after so many attempts: twice as long each time. */
-function retryDelayMs(attempts: number): number {
-  return Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.max(0, attempts - 1));
 }

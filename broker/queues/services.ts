@@ -3,7 +3,8 @@
 import type { EngineContext } from '../engine-context.js';
 import type { Sending } from './kept-queue.js';
 import { refused, type Refusal } from '../refusal.js';
-import { Service } from './service.js';
+import type { RequestName } from './requests.js';
+import { PLAIN_TERMS, Service, type OfferTerms } from './service.js';
 import type { Session } from '../sessions/session.js';
 import type { Place } from '../store/storage.js';
 import type { KeptMessage } from '../store/store.js';
@@ -52,16 +53,21 @@ export class Services {
    * A session offers a service. What waits is delivered by `serve`, once the
    * offer was answered.
    *
-   * @param capacity requests that the session may hold at a time
+   * @param terms what the session says of itself
    */
-  offer(session: Session, name: string, pattern: string, capacity = Infinity): Refusal | undefined {
+  offer(
+    session: Session,
+    name: string,
+    pattern: string,
+    terms: OfferTerms = PLAIN_TERMS,
+  ): Refusal | undefined {
     const { subscriptionsMax } = this.#context.limits;
     if (session.offers.size >= subscriptionsMax) {
       return refused(`a session offers ${subscriptionsMax} services at most`);
     }
     const service = this.#require(name);
     if ('reason' in service) return service;
-    const refusal = service.offer(session, pattern, capacity);
+    const refusal = service.offer(session, pattern, terms);
     const worker = service.workers.get(session);
     if (worker !== undefined) session.offers.set(name, worker);
     else if (service.idle) this.#services.delete(name);
@@ -78,6 +84,21 @@ export class Services {
   withdraw(session: Session, name: string): void {
     session.offers.get(name)?.service.withdraw(session);
     session.offers.delete(name);
+  }
+
+  /**
+   * Gives up a request that somebody does not want any more.
+   *
+   * @param by who wants that
+   * @returns where it was, or why it cannot be cancelled
+   */
+  cancel(
+    name: string,
+    request: RequestName,
+    by: string,
+  ): { readonly was: 'waiting' | 'running' } | string {
+    const service = this.#services.get(name);
+    return service?.cancel(request, by) ?? `service ${name} keeps no requests`;
   }
 
   /** The session has room again. */

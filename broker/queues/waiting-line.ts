@@ -1,6 +1,7 @@
-// Messages that wait their turn, first come, first served. One that goes away in
-// the middle (it expired) leaves a place that is skipped, and the line closes up
-// when there are more such places than messages.
+// Messages that wait their turn, first come, first served. Each knows the line it
+// stands in. One that goes away in the middle (it expired, or went to another
+// line) leaves a place that is skipped, and the line closes up when there are more
+// such places than messages.
 import { Deque } from '../deque.js';
 import type { Message } from './message.js';
 
@@ -18,7 +19,7 @@ export class WaitingLine {
   /** The message whose turn it is, or undefined. */
   peek(): Message | undefined {
     let first = this.#places.peek();
-    while (first?.gone === true) {
+    while (first !== undefined && first.line !== this) {
       this.#places.shift();
       this.#gone--;
       first = this.#places.peek();
@@ -28,42 +29,49 @@ export class WaitingLine {
 
   /** Takes the message that `peek` showed. */
   shift(): Message | undefined {
-    this.peek();
-    return this.#places.shift();
+    const first = this.peek();
+    if (first === undefined) return undefined;
+    this.#places.shift();
+    first.line = undefined;
+    return first;
   }
 
   push(message: Message): void {
+    message.line = this;
     this.#places.push(message);
   }
 
-  /** Puts a message back where its sequence says; that is at the front, or near it. */
+  /** Puts a message back where its order says; that is at the front, or near it. */
   putBack(message: Message): void {
     const later: Message[] = [];
     for (
       let first = this.peek();
-      first !== undefined && first.sequence < message.sequence;
+      first !== undefined && first.order < message.order;
       first = this.peek()
     ) {
       later.push(first);
       this.#places.shift();
     }
+    message.line = this;
     this.#places.unshift(message);
     while (later.length > 0) this.#places.unshift(later.pop() as Message);
   }
 
-  /** A message of this line has become `gone`. */
-  noteGone(): void {
+  /** Takes a message of this line out, wherever it stands. */
+  leave(message: Message): void {
+    message.line = undefined;
     this.#gone++;
     if (this.#gone <= this.length + GONE_SLACK) return;
-    this.#places.filter((message) => !message.gone);
+    this.#places.filter(({ line }) => line === this);
     this.#gone = 0;
   }
 
   /** Empties the line. @returns the messages that waited, in order */
   drain(): Message[] {
-    const messages = [...this.#places].filter((message) => !message.gone);
+    const messages = [...this.#places].filter(({ line }) => line === this);
     this.#places.clear();
     this.#gone = 0;
+    for (const message of messages) message.line = undefined;
     return messages;
   }
 }
@@ -94,10 +102,6 @@ export class PriorityLine {
 
   putBack(message: Message): void {
     this.#lineOf(message).putBack(message);
-  }
-
-  noteGone(message: Message): void {
-    this.#lineOf(message).noteGone();
   }
 
   /** Empties the lines. @returns the messages that waited, each priority in order */

@@ -35,6 +35,14 @@ export class Confirmations {
     if (session?.isNative === true) this.#send(session, tracker, statusCode, statusReason);
   }
 
+  /** A worker says how far it is with a request: its requester hears of it, where it is there to hear. */
+  progress(origin: Origin, tracker: string, kind: number, content: readonly Buffer[]): void {
+    const session = this.#sessionOf(origin);
+    if (tracker === '' || session?.isNative !== true) return;
+    const told = session.replyNative({ name: 'PROGRESSED', tracker, kind, content });
+    if (!told) this.#counters.repliesDropped++;
+  }
+
   /** A receiver confirms: its CONFIRM goes on to the sender of the message. */
   pass(receiver: Session, tracker: string, statusCode: number, statusReason: string): void {
     const sender = receiver.trackers.take(tracker);

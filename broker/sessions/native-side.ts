@@ -3,18 +3,12 @@
 // and it keeps streams and readers under handles.
 import type { NativeCommand } from '../../protocol/index.js';
 import { Acceptance } from './acceptance.js';
+import { Held } from '../queues/held.js';
 import type { Message } from '../queues/message.js';
 import type { NativeReader } from '../streams/native-reader.js';
 import { nativeOutgoing, type Outgoing, type Traffic } from './outbox.js';
 import type { Session } from './session.js';
 import type { Stream } from '../streams/stream.js';
-
-/** A delivery that the client has not confirmed. */
-export interface Held {
-  readonly message: Message;
-  readonly traffic: 'mailbox' | 'service';
-  readonly epoch: number;
-}
 
 export class NativeSide {
   /** The numbers of its sendings. */
@@ -27,10 +21,12 @@ export class NativeSide {
   readonly held = new Map<number, Held>();
   /** Mail that it may be sent before it grants more. */
   mailCredit = 0;
+  readonly #session: Session;
   #lastHandle = 0;
   #lastDelivery = 0;
 
   constructor(session: Session) {
+    this.#session = session;
     this.acceptance = new Acceptance((command) => void session.replyNative(command));
   }
 
@@ -49,7 +45,8 @@ export class NativeSide {
     if (traffic === 'mailbox') this.mailCredit--;
     const delivery = ++this.#lastDelivery;
     const epoch = ++message.epoch;
-    this.held.set(delivery, { message, traffic, epoch });
+    message.holder = new Held(this.#session, message, delivery, epoch);
+    this.held.set(delivery, message.holder);
     const { sender, subject, tracker, content, bytes } = message;
     const timeMs = message.acceptedWallMs;
     const attempt = Math.min(message.attempts, 0xffff);
@@ -77,7 +74,10 @@ export class NativeSide {
 
   /** The session ends. @returns what it held, newest first, to be given to others */
   release(): Message[] {
-    const messages = [...this.held.values()].reverse().map(({ message }) => message);
+    const messages = [...this.held.values()]
+      .reverse()
+      .filter(({ revoked }) => !revoked)
+      .map(({ message }) => message);
     this.held.clear();
     this.streams.clear();
     this.readers.clear();

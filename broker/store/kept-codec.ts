@@ -1,37 +1,46 @@
 // Kept messages as octets, for stores that have a disk.
 //
-//   u8 version (1) | f64 accepted | f64 expires, 0 never | f64 not before, 0 at once
-//   (all ms since 1970) | u8 priority | u16 attempts
-//   | u32 octets of failures | failures as MessagePack, where there are some
-//   | string sender | string subject | string tracker
+//   u8 version (2) | f64 accepted | f64 expires, 0 never | f64 not before, 0 at once
+//   | f64 deadline, 0 none (all ms since 1970) | u8 priority | u8 job (0, 1) | u16 attempts
+//   | u32 octets of more | more as MessagePack {failures?, wants?}, where there is some
+//   | string sender | string subject | string tracker | string key
 //   | frames, each u32 octets + octets
 import { decode as unpack, encode as pack } from '@msgpack/msgpack';
 import { readText, textBytes, writeText } from '../../protocol/strings.js';
 import type { Failure, KeptMessage } from './store.js';
 
-const VERSION = 1;
-const FIXED_BYTES = 32;
+const VERSION = 2;
+const FIXED_BYTES = 41;
+const TEXTS = 4;
+
+/** What few messages have. */
+interface More {
+  readonly failures?: readonly Failure[];
+  readonly wants?: unknown;
+}
 
 export function encodeKept(message: KeptMessage): Buffer {
-  const { sender, subject, tracker, content } = message;
-  const failures = message.failures.length === 0 ? undefined : pack(message.failures);
-  let size = FIXED_BYTES + (failures?.length ?? 0);
-  size += 3 + textBytes(sender) + textBytes(subject) + textBytes(tracker);
+  const { sender, subject, tracker, key, content } = message;
+  const more = packMore(message);
+  let size = FIXED_BYTES + (more?.length ?? 0);
+  size += TEXTS + textBytes(sender) + textBytes(subject) + textBytes(tracker) + textBytes(key);
   for (const frame of content) size += 4 + frame.length;
   const bytes = Buffer.allocUnsafe(size);
   bytes[0] = VERSION;
   bytes.writeDoubleBE(message.acceptedWallMs, 1);
   bytes.writeDoubleBE(message.expiresWallMs, 9);
   bytes.writeDoubleBE(message.notBeforeWallMs, 17);
-  bytes[25] = message.priority;
-  bytes.writeUInt16BE(Math.min(message.attempts, 0xffff), 26);
-  bytes.writeUInt32BE(failures?.length ?? 0, 28);
+  bytes.writeDoubleBE(message.deadlineWallMs, 25);
+  bytes[33] = message.priority;
+  bytes[34] = message.job ? 1 : 0;
+  bytes.writeUInt16BE(Math.min(message.attempts, 0xffff), 35);
+  bytes.writeUInt32BE(more?.length ?? 0, 37);
   let at = FIXED_BYTES;
-  if (failures !== undefined) {
-    bytes.set(failures, at);
-    at += failures.length;
+  if (more !== undefined) {
+    bytes.set(more, at);
+    at += more.length;
   }
-  for (const text of [sender, subject, tracker]) {
+  for (const text of [sender, subject, tracker, key]) {
     const start = at + 1;
     at = writeText(bytes, text, start);
     bytes[start - 1] = at - start;
@@ -44,6 +53,12 @@ export function encodeKept(message: KeptMessage): Buffer {
   return bytes;
 }
 
+function packMore({ failures, wants }: KeptMessage): Uint8Array | undefined {
+  if (failures.length === 0 && wants === undefined) return undefined;
+  const more: More = { failures, ...(wants === undefined ? {} : { wants }) };
+  return pack(more);
+}
+
 /**
  * Reads what `encodeKept` wrote.
  *
@@ -51,17 +66,15 @@ export function encodeKept(message: KeptMessage): Buffer {
  */
 export function decodeKept(sequence: number, bytes: Buffer): KeptMessage {
   if (bytes[0] !== VERSION) throw new RangeError('not a kept message of a known version');
-  const failuresBytes = bytes.readUInt32BE(28);
-  let at = FIXED_BYTES + failuresBytes;
-  const failures =
-    failuresBytes === 0 ? [] : (unpack(bytes.subarray(FIXED_BYTES, at)) as Failure[]);
+  let at = FIXED_BYTES + bytes.readUInt32BE(37);
+  const more = at === FIXED_BYTES ? {} : (unpack(bytes.subarray(FIXED_BYTES, at)) as More);
   const texts: string[] = [];
-  while (texts.length < 3) {
+  while (texts.length < TEXTS) {
     const start = at + 1;
     at = start + bytes.readUInt8(at);
     texts.push(readText(bytes, start, at) ?? '');
   }
-  const [sender = '', subject = '', tracker = ''] = texts;
+  const [sender = '', subject = '', tracker = '', key = ''] = texts;
   const content: Buffer[] = [];
   while (at < bytes.length) {
     const start = at + 4;
@@ -74,12 +87,16 @@ export function decodeKept(sequence: number, bytes: Buffer): KeptMessage {
     sender,
     subject,
     tracker,
+    key,
     acceptedWallMs: bytes.readDoubleBE(1),
     expiresWallMs: bytes.readDoubleBE(9),
     notBeforeWallMs: bytes.readDoubleBE(17),
-    priority: bytes.readUInt8(25),
-    attempts: bytes.readUInt16BE(26),
-    failures,
+    deadlineWallMs: bytes.readDoubleBE(25),
+    priority: bytes.readUInt8(33),
+    job: bytes[34] === 1,
+    attempts: bytes.readUInt16BE(35),
+    failures: more.failures ?? [],
+    wants: more.wants,
     content,
   };
 }

@@ -29,6 +29,14 @@ export interface KeptMessage {
   readonly priority: number;
   /** When it may be delivered at the earliest, ms since 1970; 0 for at once. */
   readonly notBeforeWallMs: number;
+  /** By when a request is to be done, ms since 1970; 0 for any time. */
+  readonly deadlineWallMs: number;
+  /** Requests of one key run one at a time; empty for none. */
+  readonly key: string;
+  /** True for a request whose life is written down, with its tracker as its id. */
+  readonly job: boolean;
+  /** What a request asks of its worker, as it was sent; undefined for nothing. */
+  readonly wants: unknown;
   /** How often it was delivered. */
   readonly attempts: number;
   /** Why earlier attempts failed, oldest first. */

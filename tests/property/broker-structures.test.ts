@@ -112,7 +112,7 @@ describe('Deadlines', () => {
 });
 
 describe('WaitingLine', () => {
-  type Place = Pick<Message, 'sequence' | 'gone'>;
+  type Place = Pick<Message, 'order' | 'line'>;
   const step = fc.oneof(
     { weight: 5, arbitrary: fc.constant('push' as const) },
     { weight: 3, arbitrary: fc.constant('shift' as const) },
@@ -127,9 +127,9 @@ describe('WaitingLine', () => {
         const line = new WaitingLine();
         let model: Place[] = [];
         const taken: Place[] = [];
-        steps.forEach((action, sequence) => {
+        steps.forEach((action, order) => {
           if (action === 'push') {
-            const message = { sequence, gone: false };
+            const message: Place = { order, line: undefined };
             line.push(message as unknown as Message);
             model.push(message);
           } else if (action === 'shift') {
@@ -141,15 +141,14 @@ describe('WaitingLine', () => {
             const message = taken.pop();
             if (message === undefined) return;
             line.putBack(message as unknown as Message);
-            model = [...model, message].sort((a, b) => a.sequence - b.sequence);
+            model = [...model, message].sort((a, b) => a.order - b.order);
           } else if (action === 'drain') {
             expect(line.drain()).toEqual(model);
             model = [];
           } else {
             const message = model[action.gone % Math.max(1, model.length)];
             if (message === undefined) return;
-            message.gone = true;
-            line.noteGone();
+            line.leave(message as Message);
             model = model.filter((other) => other !== message);
           }
           expect(line.length).toBe(model.length);
@@ -162,12 +161,9 @@ describe('WaitingLine', () => {
 
   it('closes up when most of its places are empty', () => {
     const line = new WaitingLine();
-    const messages = Array.from({ length: 1000 }, (_, sequence) => ({ sequence, gone: false }));
+    const messages = Array.from({ length: 1000 }, (_, order) => ({ order }));
     for (const message of messages) line.push(message as unknown as Message);
-    for (const message of messages.slice(1)) {
-      message.gone = true;
-      line.noteGone();
-    }
+    for (const message of messages.slice(1)) line.leave(message as unknown as Message);
     expect([line.length, line.shift(), line.shift()]).toEqual([1, messages[0], undefined]);
   });
 });

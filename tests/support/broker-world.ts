@@ -32,7 +32,7 @@ export class World {
 
   async start(options: Partial<Record<OptionName, unknown>> = {}): Promise<this> {
     const values = resolveOptions({
-      flags: { bind: ['tcp://nowhere'], ephemeral: true, ...options },
+      flags: { bind: ['tcp://127.0.0.1:9999'], ephemeral: true, ...options },
     });
     this.broker = await startBroker(values, {
       clock: this.clock,

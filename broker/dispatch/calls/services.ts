@@ -1,15 +1,19 @@
 // The calls that are about services: to offer them, and to look after the requests
 // that failed for good.
+import { whyNoLabels, type Labels } from '../../queues/wants.js';
 import type { Session } from '../../sessions/session.js';
 import type { KeptMessage } from '../../store/store.js';
 import type { Engines } from '../handlers.js';
 import { CallError, integer, patternOf, text, type Arguments, type Methods } from './arguments.js';
 
 const CAPACITY_MAX = 100_000;
+const LEASE_MS_MAX = 2 ** 31 - 1;
+const LABELS_BYTES_MAX = 4096;
 
 export class ServiceCalls {
   readonly methods: Methods = {
     offer: (session, given) => this.#offer(session, given),
+    'request.cancel': (session, given) => this.#cancel(session, given),
     withdraw: (session, given) => this.#withdraw(session, given),
     'dead.counts': () => [...this.#engines.deadLetters.counts()],
     'dead.list': (_session, given) =>
@@ -26,8 +30,11 @@ export class ServiceCalls {
   #offer(session: Session, given: Arguments): unknown {
     const service = text(given, 'service');
     const capacity = integer(given, 'capacity', 1, CAPACITY_MAX, 1);
+    const leaseMs = integer(given, 'leaseMs', 0, LEASE_MS_MAX, 0);
+    const labels = labelsOf(given);
     const { source } = patternOf(given);
-    const refusal = this.#engines.services.offer(session, service, source, capacity);
+    const terms = { capacity, labels, leaseMs };
+    const refusal = this.#engines.services.offer(session, service, source, terms);
     if (refusal !== undefined) throw new CallError(refusal.reason);
     return {};
   }
@@ -37,10 +44,19 @@ export class ServiceCalls {
     return {};
   }
 
+  #cancel(session: Session, given: Arguments): unknown {
+    const sender = given['sender'] === undefined ? session.address : text(given, 'sender');
+    const request = { sender, tracker: text(given, 'tracker') };
+    const result = this.#engines.services.cancel(text(given, 'service'), request, session.address);
+    if (typeof result === 'string') throw new CallError(result);
+    return result;
+  }
+
   #deadRetry(session: Session, given: Arguments): unknown {
     const letter = this.#letter(given);
-    const { subject, tracker, priority, content } = letter;
-    const sending = { subject, tracker, timeout: 0, priority, content };
+    const { subject, tracker, priority, key, wants, content } = letter;
+    const job = letter.job ? 1 : 0;
+    const sending = { subject, tracker, timeout: 0, priority, key, job, wants, content };
     const reason = this.#engines.services.send(
       session,
       text(given, 'service'),
@@ -67,6 +83,15 @@ export class ServiceCalls {
     this.#engines.deadLetters.drop(text(given, 'service'), letter.sequence);
     return letter;
   }
+}
+
+function labelsOf({ labels = {} }: Arguments): Labels {
+  const wrong = whyNoLabels('labels', labels);
+  if (wrong !== undefined) throw new CallError(wrong);
+  if (JSON.stringify(labels).length > LABELS_BYTES_MAX) {
+    throw new CallError(`labels have more than ${LABELS_BYTES_MAX} letters as JSON`);
+  }
+  return labels as Labels;
 }
 
 /** A dead letter as it is shown: its body only by size. */

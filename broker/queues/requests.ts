@@ -1,0 +1,365 @@
+// What becomes of the requests of a service: attempts that fail and are made
+// again, replies, leases, deadlines, cancelling, dead letters. Which worker gets a
+// request is decided in service.ts.
+import { decode as unpack } from '@msgpack/msgpack';
+import { PROGRESS_KIND, STATUS } from '../../protocol/index.js';
+import type { Session } from '../sessions/session.js';
+import type { Held } from './held.js';
+import { Keys } from './keys.js';
+import { KeptQueue, type Sending } from './kept-queue.js';
+import type { Message, RequestKeeper } from './message.js';
+import { nativeOutgoing } from '../sessions/outbox.js';
+import { readWants } from './wants.js';
+
+/** How a worker may end a request that it could not do; anything else is worth another attempt. */
+const NOT_READY = 503;
+const BAD_INPUT = 400;
+
+const FAILURES_MAX = 20;
+const NOT_READY_DELAY_MS = 1000;
+const RETRY_MS_MIN = 100;
+const RETRY_MS_MAX = 60_000;
+/** A reply that nobody fetches is of no use: those who waited for it are gone. */
+const REPLY_TIMEOUT_MS = 600_000;
+/** Different wants among the requests that a service keeps. */
+const WANTS_MAX = 1000;
+
+/** Which request is meant: by whom it was sent, with which tracker; a job by its id alone. */
+export interface RequestName {
+  readonly sender: string;
+  readonly tracker: string;
+}
+
+export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
+  override readonly requests: RequestKeeper = this;
+  protected readonly keys = new Keys();
+  /** Requests that have a tracker, by it. */
+  readonly #named = new Map<string, Message>();
+  /** How many requests want the same, by what that is. */
+  readonly #wanting = new Map<string, number>();
+
+  /** A request may be given to a worker, or wait for one. */
+  protected abstract dispatch(message: Message): void;
+  abstract settle(message: Message): void;
+  /** A worker holds one request less. */
+  protected abstract free(session: Session): void;
+  /** A worker may be able to take more. */
+  protected abstract serveWorker(session: Session): void;
+
+  override send(origin: Session, sending: Sending, sender = origin.address): this | string {
+    const { subject, tracker, job = 0 } = sending;
+    const reason = this.#whyNot(sending);
+    if (reason !== undefined) {
+      this.noteRefused(sender, reason);
+      return reason;
+    }
+    if (job === 1 && this.#named.has(nameOf({ sender, tracker, job: true }))) return this;
+    const result = super.send(origin, sending, sender);
+    if (typeof result !== 'string' && job === 1) {
+      this.context.jobs.note(this.name, { job: true, tracker }, 'queued', { sender, subject });
+    }
+    return result;
+  }
+
+  #whyNot({ wants, tracker, job = 0 }: Sending): string | undefined {
+    if (wants !== undefined) {
+      const read = readWants(wants, job === 1);
+      if (typeof read === 'string') return read;
+      if (this.#wanting.size >= WANTS_MAX && !this.#wanting.has(wantsId(wants))) {
+        return `requests of service ${this.name} want ${WANTS_MAX} different things already`;
+      }
+    }
+    return job === 1 ? this.context.jobs.whyNot(this.name, tracker) : undefined;
+  }
+
+  protected override enqueue(message: Message): void {
+    const { tracker, wants } = message;
+    if (tracker !== '') this.#named.set(nameOf(message), message);
+    if (wants === undefined) return;
+    const id = wantsId(wants);
+    this.#wanting.set(id, (this.#wanting.get(id) ?? 0) + 1);
+  }
+
+  protected override unstored({ job, tracker, attempts }: Message, why: string): void {
+    const reason = `it could not be stored: ${why}`;
+    this.context.jobs.note(this.name, { job, tracker }, 'failed', { attempt: attempts, reason });
+  }
+
+  /** A worker is done with a request, well or not: it may have another one. */
+  override confirm(held: Held, statusCode: number, reason: string): void {
+    const { message, session } = held;
+    this.#letGo(held);
+    this.free(session);
+    if (statusCode < STATUS.FAILED) this.#noteSuccess(message, session, []);
+    super.confirm(held, statusCode, reason);
+    this.serveWorker(session);
+  }
+
+  reply(held: Held, content: readonly Buffer[]): void {
+    const { message, session } = held;
+    const { messageBytesMax } = this.context.limits;
+    let bytes = 0;
+    for (const frame of content) bytes += frame.length;
+    if (bytes > messageBytesMax) {
+      const reason = `the reply has ${bytes} octets; a message may have ${messageBytesMax}`;
+      this.confirm(held, BAD_INPUT, reason);
+      return;
+    }
+    this.#letGo(held);
+    this.free(session);
+    this.#noteSuccess(message, session, content);
+    if (!message.job) this.#mailReply(message, session, content);
+    this.countDelivery();
+    this.release(message);
+    this.serveWorker(session);
+  }
+
+  #noteSuccess(message: Message, { address }: Session, content: readonly Buffer[]): void {
+    const more = { worker: address, attempt: message.attempts };
+    this.context.jobs.note(this.name, message, 'succeeded', more, content);
+  }
+
+  #mailReply(message: Message, worker: Session, content: readonly Buffer[]): void {
+    const { sender, subject, tracker } = message;
+    if (sender === '') return;
+    const reply = { subject, tracker, timeout: REPLY_TIMEOUT_MS, quiet: true, content };
+    const refused = this.context.sendReply(worker, sender, reply);
+    if (refused === undefined) return;
+    const reason = `the reply was refused: ${refused}`;
+    this.context.confirmations.tellNative(message, tracker, STATUS.FAILED, reason);
+  }
+
+  progress(held: Held, kind: number, content: readonly Buffer[]): void {
+    this.extend(held);
+    const { message, session } = held;
+    if (!message.job) {
+      this.context.confirmations.progress(message, message.tracker, kind, content);
+      return;
+    }
+    const by = { worker: session.address, attempt: message.attempts };
+    const { jobs } = this.context;
+    if (kind === PROGRESS_KIND.partial) jobs.note(this.name, message, 'partial', by, content);
+    else jobs.note(this.name, message, 'progress', { ...by, ...readProgress(content) });
+  }
+
+  extend(held: Held): void {
+    if (held.leaseMs > 0) this.context.leases.watch(held, held.leaseMs);
+    if (held.extended) return;
+    held.extended = true;
+    // What takes long is worth remembering: an attempt that takes the whole machine down counts.
+    this.rewrite(held.message);
+  }
+
+  leaseOver(held: Held): void {
+    const { message, session } = held;
+    const reason = 'the worker did not extend its lease';
+    this.#revoke(held, STATUS.FAILED, reason);
+    this.#noteFailure(message, session.address, reason);
+    this.#tryAgain(message, retryDelayMs(message.attempts));
+  }
+
+  freed({ session }: Held): void {
+    this.free(session);
+    this.serveWorker(session);
+  }
+
+  /** The worker that held a request ended without confirming it. */
+  override takeBack(message: Message): void {
+    const { holder } = message;
+    if (holder === undefined) {
+      super.takeBack(message);
+      return;
+    }
+    this.#letGo(holder);
+    this.context.counters.takenBack++;
+    this.#noteFailure(message, holder.session.address, 'the session of the worker ended');
+    this.#tryAgain(message, 0);
+  }
+
+  protected override giveUp(
+    message: Message,
+    worker: Session,
+    statusCode: number,
+    reason: string,
+  ): void {
+    if (statusCode === NOT_READY) {
+      message.attempts--;
+      this.#tryAgain(message, NOT_READY_DELAY_MS);
+      return;
+    }
+    this.#noteFailure(message, worker.address, reason);
+    if (statusCode === BAD_INPUT) this.#bury(message, reason);
+    else this.#tryAgain(message, retryDelayMs(message.attempts));
+  }
+
+  override expire(message: Message): void {
+    const { holder } = message;
+    if (holder === undefined) {
+      super.expire(message);
+      return;
+    }
+    this.#revoke(holder, STATUS.EXPIRED, 'the deadline of the request is over');
+    this.release(message);
+    this.tellExpired(message);
+  }
+
+  protected override tellExpired(message: Message): void {
+    super.tellExpired(message);
+    const reason = message.doneByMs > 0 ? 'not done in time' : 'no worker took it in time';
+    this.context.jobs.note(this.name, message, 'expired', { reason });
+  }
+
+  /**
+   * Gives up a request that somebody does not want any more.
+   *
+   * @param by who wants that, for those who look later
+   * @returns where it was, or why it cannot be cancelled
+   */
+  cancel(
+    { sender, tracker }: RequestName,
+    by: string,
+  ): { readonly was: 'waiting' | 'running' } | string {
+    const message =
+      this.#named.get(nameOf({ sender, tracker, job: true })) ??
+      this.#named.get(nameOf({ sender, tracker, job: false }));
+    if (message === undefined) {
+      return `service ${this.name} keeps no request with the tracker "${tracker}"`;
+    }
+    const { holder } = message;
+    const reason = `cancelled by ${by === '' ? 'an anonymous client' : by}`;
+    if (holder !== undefined) {
+      this.#revoke(holder, STATUS.CANCELLED, reason);
+      this.release(message);
+    } else if (this.#isOut(message)) {
+      return 'a worker that speaks MLM/1 has it, and cannot be stopped';
+    } else this.drop(message);
+    this.context.jobs.note(this.name, message, 'cancelled', { reason });
+    this.context.confirmations.tellNative(message, tracker, STATUS.CANCELLED, reason);
+    return { was: holder === undefined ? 'waiting' : 'running' };
+  }
+
+  /** True where a message is in the outbox of a session of MLM/1. */
+  #isOut({ line, notBeforeWallMs, sequence }: Message): boolean {
+    return line === undefined && notBeforeWallMs === 0 && sequence <= this.durableSequence;
+  }
+
+  protected override release(message: Message): void {
+    super.release(message);
+    this.#forget(message);
+    message.content = [];
+    const next = this.keys.leave(message);
+    if (next === undefined) return;
+    next.order = Math.max(next.order, this.lastSequence);
+    this.dispatch(next);
+  }
+
+  #forget(message: Message): void {
+    const { tracker, wants } = message;
+    const name = tracker === '' ? '' : nameOf(message);
+    if (tracker !== '' && this.#named.get(name) === message) this.#named.delete(name);
+    if (wants === undefined) return;
+    const id = wantsId(wants);
+    const count = this.#wanting.get(id) ?? 0;
+    if (count > 1) this.#wanting.set(id, count - 1);
+    else this.#wanting.delete(id);
+  }
+
+  /** A delivery has ended. */
+  #letGo(held: Held): void {
+    this.context.leases.unwatch(held);
+    held.message.holder = undefined;
+  }
+
+  /** Takes a request from a worker that still works on it. It counts as busy until it says that it stopped. */
+  #revoke(held: Held, statusCode: number, statusReason: string): void {
+    this.#letGo(held);
+    held.revoked = true;
+    const { session, delivery, epoch } = held;
+    // Behind the delivery itself, which may still be on its way.
+    session.deliver(
+      'service',
+      nativeOutgoing({ name: 'REVOKED', delivery, epoch, statusCode, statusReason }),
+    );
+  }
+
+  #noteFailure(message: Message, worker: string, reason: string): void {
+    message.failures.push({ timeMs: this.context.clock.wallMs(), worker, reason });
+    while (message.failures.length > FAILURES_MAX) message.failures.shift();
+  }
+
+  /** Back into the queue, unless it has failed too often. */
+  #tryAgain(message: Message, delayMs: number): void {
+    const { attemptsMax } = this.context.limits;
+    const last = message.failures.at(-1);
+    if (message.attempts >= attemptsMax) {
+      this.#bury(
+        message,
+        `${message.attempts} attempts failed; the last one: ${last?.reason ?? ''}`,
+      );
+      return;
+    }
+    const { worker = '', reason = 'no worker was ready' } = last ?? {};
+    const { attempts: attempt } = message;
+    this.context.jobs.note(this.name, message, 'retrying', { attempt, worker, reason, delayMs });
+    this.rewrite(message);
+    if (delayMs === 0) this.putBack(message);
+    else this.#holdBack(message, delayMs);
+  }
+
+  /** To the dead letters, which are written in the same commit in which the queue gives it up. */
+  #bury(message: Message, reason: string): void {
+    const { attempts, failures } = message;
+    this.context.deadLetters.add(this.name, message);
+    const worker = failures.at(-1)?.worker ?? '';
+    this.context.jobs.note(this.name, message, 'failed', { attempt: attempts, worker, reason });
+    this.release(message);
+    this.context.log.warn('a request went to the dead letters', {
+      service: this.name,
+      attempts,
+      reason,
+    });
+    this.context.confirmations.tellNative(message, message.tracker, STATUS.FAILED, reason);
+  }
+
+  #holdBack(message: Message, delayMs: number): void {
+    message.notBeforeWallMs = this.context.clock.wallMs() + delayMs;
+    this.watchWaiting(message);
+    this.delay(message, delayMs);
+  }
+
+  /** Has `due` called with a message after a while. */
+  protected delay(message: Message, delayMs: number): void {
+    const delay = { message, settles: false, expiresAtMs: 0, heapIndex: -1 };
+    this.context.delays.watch(delay, delayMs);
+  }
+}
+
+/** The key of a request in the table of those that can be named. */
+function nameOf({ sender, tracker, job }: Pick<Message, 'sender' | 'tracker' | 'job'>): string {
+  return job ? `\0\0${tracker}` : `${sender}\0${tracker}`;
+}
+
+function wantsId(wants: unknown): string {
+  return JSON.stringify(wants);
+}
+
+/** What a worker said by PROGRESS; what it may not say is left out. */
+function readProgress(content: readonly Buffer[]): { fraction?: number; note?: string } {
+  let said: unknown;
+  try {
+    said = content[0] === undefined ? undefined : unpack(content[0]);
+  } catch {
+    return {};
+  }
+  if (typeof said !== 'object' || said === null) return {};
+  const { fraction, note } = said as Record<string, unknown>;
+  return {
+    ...(typeof fraction === 'number' ? { fraction } : {}),
+    ...(typeof note === 'string' ? { note } : {}),
+  };
+}
+
+/** How long to wait after so many attempts: twice as long each time. */
+function retryDelayMs(attempts: number): number {
+  return Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.max(0, attempts - 1));
+}

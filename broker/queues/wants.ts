@@ -1,0 +1,95 @@
+// What a request asks of the worker that gets it, in the words of the labels that
+// workers announce: what it needs, and what it prefers for a while. Reads and
+// checks it; who gets what is decided in service.ts.
+import type { Worker } from './lanes.js';
+
+/** What a worker says of itself, by label. */
+export type Labels = Readonly<Record<string, unknown>>;
+
+/** A condition on workers. Two with the same id are the same. */
+export interface Needs {
+  readonly id: string;
+  fits(worker: Worker): boolean;
+}
+
+/** What a request asks for. */
+export interface Wants {
+  readonly needs: Needs | undefined;
+  /** `needs` and what is preferred. */
+  readonly preferred: Needs | undefined;
+  /** How long to wait for a preferred worker that is free, ms. */
+  readonly settleMs: number;
+}
+
+const LABELS_MAX = 64;
+const LABEL_LENGTH_MAX = 100;
+const SETTLE_MS_MAX = 2 ** 31 - 1;
+
+/** What most requests want: any worker, at once. */
+export const NO_WANTS: Wants = { needs: undefined, preferred: undefined, settleMs: 0 };
+/** Only native sessions can be asked to say what became of a job. */
+const JOB_NEEDS: Needs = { id: 'native', fits: ({ session }) => session.isNative };
+
+/**
+ * Reads what a request wants.
+ *
+ * @param given `{needs?, prefers?, settleMs?}`; needs and prefers map a label to a value that the
+ *   worker's must equal or contain, to a list of which one must, or to `{min?, max?}` for numbers
+ * @param job true for a job, which only native workers can do
+ * @returns what it wants, or why that cannot be
+ */
+export function readWants(given: unknown, job: boolean): Wants | string {
+  if (given === undefined) return job ? { ...NO_WANTS, needs: JOB_NEEDS } : NO_WANTS;
+  if (!isMap(given)) return 'what a request wants is a map of needs, prefers and settleMs';
+  const { needs = {}, prefers = {}, settleMs = 0, ...rest } = given;
+  const [unknown] = Object.keys(rest);
+  if (unknown !== undefined)
+    return `a request cannot want "${unknown}": there is needs, prefers and settleMs`;
+  const wrong = whyNoLabels('needs', needs) ?? whyNoLabels('prefers', prefers);
+  if (wrong !== undefined) return wrong;
+  if (!Number.isInteger(settleMs) || Number(settleMs) < 0 || Number(settleMs) > SETTLE_MS_MAX) {
+    return `settleMs is a whole number from 0 to ${SETTLE_MS_MAX}`;
+  }
+  const needed = needs as Labels;
+  const preferred = prefers as Labels;
+  return {
+    needs: needsOf(needed, job),
+    preferred:
+      Object.keys(preferred).length === 0 ? undefined : needsOf({ ...needed, ...preferred }, job),
+    settleMs: Number(settleMs),
+  };
+}
+
+/** Why something is not a set of labels; undefined where it is one. */
+export function whyNoLabels(what: string, labels: unknown): string | undefined {
+  if (!isMap(labels)) return `${what} is a map of labels`;
+  const names = Object.keys(labels);
+  if (names.length > LABELS_MAX) return `${what} has more than ${LABELS_MAX} labels`;
+  const long = names.find((name) => name.length > LABEL_LENGTH_MAX);
+  return long === undefined
+    ? undefined
+    : `${what}: a label has ${LABEL_LENGTH_MAX} letters at most`;
+}
+
+function needsOf(labels: Labels, job: boolean): Needs | undefined {
+  const wanted = Object.entries(labels).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  if (wanted.length === 0) return job ? JOB_NEEDS : undefined;
+  return {
+    id: `${job ? JOB_NEEDS.id : ''} ${JSON.stringify(wanted)}`,
+    fits: (worker) =>
+      (!job || JOB_NEEDS.fits(worker)) &&
+      wanted.every(([label, value]) => labelFits(worker.labels[label], value)),
+  };
+}
+
+function labelFits(has: unknown, wanted: unknown): boolean {
+  if (Array.isArray(wanted)) return wanted.some((one) => labelFits(has, one));
+  if (Array.isArray(has)) return has.includes(wanted);
+  if (!isMap(wanted)) return has === wanted;
+  const { min = -Infinity, max = Infinity } = wanted;
+  return typeof has === 'number' && has >= Number(min) && has <= Number(max);
+}
+
+function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
