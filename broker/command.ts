@@ -2,7 +2,9 @@
 // listens, and stops it on SIGTERM or SIGINT. It wires and does nothing else.
 import yargs, { type Argv, type CommandModule, type Options } from 'yargs';
 import { hideBin } from 'yargs/helpers';
+import { announcement } from './announce.js';
 import { startBroker, type Broker } from './broker.js';
+import { explain } from './complaints.js';
 import { readConfigFile } from './config-file.js';
 import { createLog } from './log.js';
 import {
@@ -15,14 +17,21 @@ import {
 } from './options.js';
 import { RULE_KINDS } from './policies.js';
 import { removeReadyFile, writeReadyFile } from './ready-file.js';
+import { packageVersion } from './version.js';
 
 type Arguments = Record<string, unknown>;
+
+const PROGRAM = 'mlm-broker';
+
+/** The statuses with which it ends, as those of `mlm`. */
+const EXIT = { failed: 1, usage: 2, interrupted: 130 } as const;
 
 /** Flags as yargs takes them; checking is left to the option table. */
 function flags(): Record<string, Options> {
   const result: Record<string, Options> = {
     config: {
       type: 'string',
+      requiresArg: true,
       describe: 'config file, YAML or JSON; keys are option names [MLM_CONFIG]',
     },
   };
@@ -31,7 +40,8 @@ function flags(): Record<string, Options> {
     const shown = value === undefined ? '' : `; ${String(value)} unless said`;
     result[name] = {
       ...(type === 'boolean'
-        ? { type: 'boolean' }
+        ? // As a text, since the parser makes false of everything that it does not know.
+          { type: 'string', coerce: (text: string) => text === '' || text }
         : { type: 'string', array: type === 'strings', requiresArg: true }),
       describe: `${about}${shown} [${environmentName(name)}]`,
     };
@@ -60,23 +70,30 @@ export const brokerCommand: CommandModule<object, Arguments> = {
   command: 'broker',
   describe: 'start a broker',
   builder: (parser) => describe(parser),
-  handler: runBroker,
+  handler: (given) => runBroker('mlm broker', given),
 };
 
 /** `mlm-broker`, as a command of its own. */
 export async function main(argv: readonly string[]): Promise<void> {
-  const parser = describe(yargs(hideBin([...argv])).scriptName('mlm-broker'))
+  const given = hideBin([...argv]);
+  const names = [...Object.keys(flags()), 'help', 'version'];
+  const parser = describe(yargs(given).scriptName(PROGRAM))
     .usage('$0 [options]\n\nStarts a Malamute broker.')
+    .parserConfiguration({ 'dot-notation': false, 'parse-positional-numbers': false })
+    .locale('en')
     .help()
-    .version(false)
+    .version(packageVersion())
     .wrap(Math.min(110, process.stdout.columns || 110))
-    .fail((message, error) => fail(message || error.message));
-  await runBroker(await parser.parseAsync());
+    .fail((message, error) => {
+      fail(PROGRAM, explain(message || error.message, PROGRAM, names, given), EXIT.usage);
+    });
+  await runBroker(PROGRAM, await parser.parseAsync());
 }
 
-async function runBroker(given: Arguments): Promise<void> {
+/** @param program how it was called */
+async function runBroker(program: string, given: Arguments): Promise<void> {
   let options: OptionValues;
-  let broker: Broker;
+  let broker: Broker | undefined;
   try {
     const read = readOptions(given);
     options = read.options;
@@ -85,9 +102,11 @@ async function runBroker(given: Arguments): Promise<void> {
     if (options['ready-file'] !== undefined)
       writeReadyFile(options['ready-file'], broker.endpoints);
   } catch (error) {
-    fail((error as Error).message);
+    await broker?.stop();
+    const status = error instanceof OptionError ? EXIT.usage : EXIT.failed;
+    fail(program, (error as Error).message, status);
   }
-  announce(broker.endpoints);
+  for (const line of announcement(broker.endpoints, process.env['PATH'] ?? '')) console.log(line);
   stopOnSignals(broker, options);
 }
 
@@ -113,21 +132,11 @@ function readOptions(given: Arguments) {
   return { options: resolveOptions(sources), rules: { rules, rulesSource: file.path } };
 }
 
-function announce(endpoints: readonly string[]): void {
-  for (const endpoint of endpoints) console.log(`listening on ${endpoint}`);
-  const [first = ''] = endpoints;
-  const option =
-    first === 'tcp://127.0.0.1:9999' ? '' : ` -e ${first.replace('0.0.0.0', '127.0.0.1')}`;
-  console.log('Follow a stream from another terminal, then send to it from a third:');
-  console.log(`  npx mlm-tail${option} greetings`);
-  console.log(`  npx mlm send${option} greetings hello.world "it works"`);
-}
-
 /** The first signal drains and stops; a second one ends the process at once. */
 function stopOnSignals(broker: Broker, options: OptionValues): void {
   let stopping = false;
   const stop = (): void => {
-    if (stopping) process.exit(130);
+    if (stopping) process.exit(EXIT.interrupted);
     stopping = true;
     void broker.stop().then(() => {
       if (options['ready-file'] !== undefined) removeReadyFile(options['ready-file']);
@@ -138,7 +147,7 @@ function stopOnSignals(broker: Broker, options: OptionValues): void {
   process.on('SIGINT', stop);
 }
 
-function fail(message: string): never {
-  console.error(`mlm-broker: ${message}`);
-  process.exit(1);
+function fail(program: string, message: string, status: number): never {
+  console.error(`${program}: ${message}`);
+  process.exit(status);
 }

@@ -16,10 +16,10 @@ export type { Broker, BrokerParts };
  * @throws {OptionError} naming an option with a value it cannot have
  * @throws {Error} where an endpoint cannot be listened on
  */
-export function startBroker(
+export async function startBroker(
   options: Partial<Record<OptionName, unknown>> = {},
   parts: BrokerParts = {},
 ): Promise<Broker> {
   const ephemeral = options.data === undefined;
-  return startWithOptions(resolveOptions({ flags: { ephemeral, ...options } }), parts);
+  return await startWithOptions(resolveOptions({ flags: { ephemeral, ...options } }), parts);
 }

@@ -1,6 +1,8 @@
 // The broker's options as one table: name, kind, default, bounds and what it is
 // for. Flags, environment variables, the config file, `--help` and the checks
 // all follow from it. It reads nothing itself: sources are handed in.
+import { didYouMean } from './complaints.js';
+import { faultOf } from './endpoint.js';
 import type { OutboxLimits } from './sessions/outbox.js';
 import type { QueueLimits } from './queues/kept-queue.js';
 import type { Retention } from './store/store.js';
@@ -256,13 +258,17 @@ export function resolveOptions({
 function checkKeys(path: string, values: Readonly<Record<string, unknown>>): void {
   for (const key of Object.keys(values)) {
     if (Object.hasOwn(OPTIONS, key)) continue;
-    const names = Object.keys(OPTIONS).join(', ');
-    throw new OptionError(`${path}: there is no option "${key}"; the options are ${names}`);
+    const names = Object.keys(OPTIONS);
+    const advice = didYouMean(key, names) || `; the options are ${names.join(', ')}`;
+    throw new OptionError(`${path}: there is no option "${key}"${advice}`);
   }
 }
 
 function check(name: OptionName, value: unknown, source: string): unknown {
   const row: OptionRow = OPTIONS[name];
+  if (row.type !== 'strings' && Array.isArray(value) && value.length > 1) {
+    throw new OptionError(`${source}: give it once`);
+  }
   switch (row.type) {
     case 'integer':
       return checkInteger(row, value, source);
@@ -270,7 +276,10 @@ function check(name: OptionName, value: unknown, source: string): unknown {
       const list: unknown[] =
         typeof value === 'string' ? value.trim().split(/[\s,]+/) : [value].flat();
       if (list.length === 0) throw new OptionError(`${source}: the list is empty`);
-      return list.map((item) => checkString(item, source));
+      return checkEndpoints(
+        list.map((item) => checkString(item, source)),
+        source,
+      );
     }
     case 'choice': {
       const text = checkString(value, source);
@@ -299,6 +308,20 @@ function checkBoolean(value: unknown, source: string): boolean {
   if (value === true || value === 'true' || value === '1') return true;
   if (value === false || value === 'false' || value === '0') return false;
   throw new OptionError(`${source}: "${String(value)}" is not true or false`);
+}
+
+/** A list of endpoints; `bind` is the only option that is a list. */
+function checkEndpoints(endpoints: readonly string[], source: string): readonly string[] {
+  for (const [at, endpoint] of endpoints.entries()) {
+    const fault = faultOf(endpoint);
+    if (fault !== undefined) {
+      throw new OptionError(`${source}: cannot listen on ${endpoint}: ${fault}`);
+    }
+    if (endpoints.indexOf(endpoint) < at && !endpoint.endsWith(':*')) {
+      throw new OptionError(`${source}: ${endpoint} stands there twice; name each endpoint once`);
+    }
+  }
+  return endpoints;
 }
 
 function checkString(value: unknown, source: string): string {

@@ -1,24 +1,22 @@
 // The broker's ROUTER socket, and the only file of the broker that knows zeromq.
 // It moves frames; what they mean it does not know.
 import { Router } from 'zeromq';
+import { faultOf, IN_USE, NOT_AN_ENDPOINT, obstacleAt } from './endpoint.js';
 
 /** Why a message could not be handed to a peer. */
 export type SendFailure = 'full' | 'gone' | 'closed';
 
-const PORT_MAX = 65_535;
-const NO_SUCH_PORT = `a port is a number from 1 to ${PORT_MAX}; port * picks a free one`;
-const NOT_AN_ENDPOINT = 'not an endpoint; write tcp://ADDRESS:PORT or ipc://PATH';
 const NO_SUCH_ADDRESS = 'this machine has no such address; tcp://*:PORT listens on all it has';
 
 /** What to do about a bind that failed, by error code. */
 const BIND_ADVICE: Readonly<Record<string, string>> = {
-  EADDRINUSE:
-    'the address is in use; stop the other program, or choose another port (port * picks a free one)',
+  EADDRINUSE: IN_USE,
   EACCES: 'permission denied; choose a port above 1023, or another path',
   EINVAL: NOT_AN_ENDPOINT,
   EPROTONOSUPPORT: NOT_AN_ENDPOINT,
   ENODEV: NO_SUCH_ADDRESS,
   EADDRNOTAVAIL: NO_SUCH_ADDRESS,
+  ENOENT: 'there is no such folder, or nothing can be made in it; choose another path',
 };
 
 /** What moves frames between the broker and its peers. */
@@ -70,13 +68,12 @@ export class RouterTransport implements Transport {
   }
 
   async bind(endpoint: string): Promise<string> {
-    // libzmq would listen on the remainder.
-    const [, port = ''] = /^tcp:.*:(\d+)$/.exec(endpoint) ?? [];
-    if (Number(port) > PORT_MAX) throw new Error(`cannot listen on ${endpoint}: ${NO_SUCH_PORT}`);
+    const obstacle = faultOf(endpoint) ?? (await obstacleAt(endpoint));
+    if (obstacle !== undefined) throw new Error(`cannot listen on ${endpoint}: ${obstacle}`);
     try {
       await this.#router.bind(endpoint);
     } catch (cause) {
-      throw new Error(`cannot listen on ${endpoint}: ${bindAdvice(cause)}`, { cause });
+      throw new Error(`cannot listen on ${endpoint}: ${this.#advice(endpoint, cause)}`, { cause });
     }
     const real = this.#router.lastEndpoint ?? endpoint;
     this.endpoints.push(real);
@@ -103,9 +100,18 @@ export class RouterTransport implements Transport {
     this.#router.linger = lingerMs;
     this.#router.close();
   }
+
+  #advice(endpoint: string, cause: unknown): string {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const mine = this.endpoints.find((each) => portOf(each) === portOf(endpoint));
+    if (code === 'EADDRINUSE' && mine !== undefined) {
+      return `this broker listens on ${mine} already; name each port once`;
+    }
+    return (code === undefined ? undefined : BIND_ADVICE[code]) ?? message;
+  }
 }
 
-function bindAdvice(cause: unknown): string {
-  const { code, message } = cause as NodeJS.ErrnoException;
-  return (code === undefined ? undefined : BIND_ADVICE[code]) ?? message;
+/** The port of an endpoint, or all of it where it has none. */
+function portOf(endpoint: string): string {
+  return /^tcp:.*:(\d+)$/.exec(endpoint)?.[1] ?? endpoint;
 }

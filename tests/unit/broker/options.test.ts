@@ -126,9 +126,42 @@ it.each(['tiemout', 'toString', 'constructor', '__proto__', 'TIMEOUT', 'mailbox_
     const values = JSON.parse(`{ ${JSON.stringify(key)}: 1 }`) as Record<string, unknown>;
     const message = messageOf(file(values));
     expect(message).toContain(`/etc/broker.yaml: there is no option "${key}"`);
-    expect(message).toContain('mailbox-bytes-max');
+    expect(message).toMatch(/did you mean|mailbox-bytes-max/);
   },
 );
+
+it.each([
+  ['tiemout', 'timeout'],
+  ['mailbox_bytes_max', 'mailbox-bytes-max'],
+  ['log', 'log-level'],
+])('a key that is nearly an option is told which: %s', (key, meant) => {
+  expect(messageOf(file({ [key]: 1 }))).toContain(`; did you mean ${meant}?`);
+});
+
+it.each([
+  ['nonsense', 'write tcp://ADDRESS:PORT or ipc://PATH'],
+  ['tcp://127.0.0.1', 'write tcp://ADDRESS:PORT or ipc://PATH'],
+  ['tcp://127.0.0.1:90 90', 'write tcp://ADDRESS:PORT or ipc://PATH'],
+  ['ipc://', 'write tcp://ADDRESS:PORT or ipc://PATH'],
+  ['tcp://127.0.0.1:65536', 'a port is a number from 1 to 65535'],
+  [`ipc:///${'x'.repeat(103)}`, "takes 104 octets, a local socket's takes 103"],
+])('%s is no endpoint, and it is said why', (endpoint, why) => {
+  const message = messageOf({ flags: { bind: [endpoint] } });
+  expect(message).toContain(`--bind: cannot listen on ${endpoint}: `);
+  expect(message).toContain(why);
+});
+
+it('an endpoint that stands there twice is named; a port to be picked may', () => {
+  const [one, any] = ['tcp://127.0.0.1:9999', 'tcp://127.0.0.1:*'];
+  expect(messageOf({ environment: { MLM_BIND: `${one},${one}` } })).toBe(
+    `MLM_BIND: ${one} stands there twice; name each endpoint once`,
+  );
+  expect(resolveOptions({ flags: { bind: [any, any] } }).bind).toEqual([any, any]);
+});
+
+it('an option that is given twice is named', () => {
+  expect(messageOf({ flags: { timeout: ['500', '600'] } })).toBe('--timeout: give it once');
+});
 
 it('names variables after options', () => {
   expect(environmentName('mailbox-bytes-max')).toBe('MLM_MAILBOX_BYTES_MAX');
