@@ -1,17 +1,28 @@
-// The data directory: who may use it, and whether it is one at all. One broker
-// at a time: it holds a socket in the directory for as long as it lives, which
-// the operating system takes away with the process, however that ends.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
+// The data directory: makes it, locks it, and says whether it is one at all. Who
+// has the lock stands in directory-lock.ts; what is in the databases is not its
+// business.
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { createHash } from 'node:crypto';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
+import { DirectoryLock, isOfLock, LOCK_NAME_BYTES } from './directory-lock.js';
 
 /** The version of everything that is written into a data directory. */
-export const FORMAT = 1;
+export const FORMAT = 2;
 const MARKER = 'malamute.json';
-const LOCK = 'broker.lock';
+const UNFINISHED_MARKER = 'malamute.json.new';
 const SOCKET_PATH_MAX = 100;
+const ELSEWHERE = 'choose another directory (--data, MLM_DATA)';
 
 /** A data directory that cannot be used; the message says why and what to do. */
 export class DataDirectoryError extends Error {
@@ -20,9 +31,9 @@ export class DataDirectoryError extends Error {
 
 export class DataDirectory {
   readonly path: string;
-  readonly #lock: Server;
+  readonly #lock: DirectoryLock;
 
-  private constructor(path: string, lock: Server) {
+  private constructor(path: string, lock: DirectoryLock) {
     this.path = path;
     this.#lock = lock;
   }
@@ -34,19 +45,15 @@ export class DataDirectory {
    *   format, in use, or not to be written to
    */
   static async take(path: string): Promise<DataDirectory> {
-    const full = resolve(path);
-    try {
-      mkdirSync(full, { recursive: true });
-    } catch (cause) {
-      throw new DataDirectoryError(`cannot make the data directory: ${(cause as Error).message}`, {
-        cause,
-      });
-    }
+    const asked = resolve(path);
+    attempt(`cannot make the data directory ${asked}`, () => makeFolder(asked));
+    // One name for each directory, whatever links lead to it.
+    const full = realpathSync(asked);
     const lock = await takeLock(full);
     try {
       checkFormat(full);
     } catch (error) {
-      lock.close();
+      await lock.release();
       throw error;
     }
     return new DataDirectory(full, lock);
@@ -58,20 +65,37 @@ export class DataDirectory {
   }
 
   async release(): Promise<void> {
-    await new Promise<void>((done) => this.#lock.close(() => done()));
+    await this.#lock.release();
   }
+}
+
+/** Makes what there is not of a path, one folder after the other: `recursive` never returns in /proc. */
+function makeFolder(path: string): void {
+  const missing: string[] = [];
+  for (let at = path; !existsSync(at); at = dirname(at)) missing.unshift(at);
+  for (const folder of missing) {
+    try {
+      mkdirSync(folder);
+    } catch (error) {
+      // Another broker may be making it too.
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    }
+  }
+  if (!statSync(path).isDirectory()) throw new Error('it is not a directory');
 }
 
 function checkFormat(path: string): void {
   const marker = join(path, MARKER);
   if (!existsSync(marker)) {
-    const others = readdirSync(path).filter((name) => name !== LOCK);
+    const others = readdirSync(path).filter(
+      (name) => name !== UNFINISHED_MARKER && !isOfLock(name),
+    );
     if (others.length > 0) {
       throw new DataDirectoryError(
         `${path} is not a data directory of this broker (it holds ${others[0] ?? ''}); choose an empty one`,
       );
     }
-    writeFileSync(marker, `${JSON.stringify({ format: FORMAT })}\n`);
+    attempt(`cannot write to the data directory ${path}`, () => writeMarker(path));
     return;
   }
   const format = readFormat(marker);
@@ -91,41 +115,48 @@ function readFormat(marker: string): number | undefined {
   }
 }
 
-async function takeLock(path: string): Promise<Server> {
-  const socket = lockPath(path);
-  if (await isAlive(socket)) {
-    throw new DataDirectoryError(
-      `${path} is in use by another broker; stop that one, or choose another directory`,
-    );
+/** It appears whole or not at all: the disk may be full. */
+function writeMarker(path: string): void {
+  const unfinished = join(path, UNFINISHED_MARKER);
+  try {
+    writeFileSync(unfinished, `${JSON.stringify({ format: FORMAT })}\n`, { flush: true });
+    renameSync(unfinished, join(path, MARKER));
+  } catch (error) {
+    rmSync(unfinished, { force: true });
+    throw error;
   }
-  rmSync(socket, { force: true });
-  const server = createServer((peer) => peer.destroy());
-  await new Promise<void>((done, fail) => {
-    server.once('error', (cause) => {
-      const message = `cannot lock the data directory ${path}: ${cause.message}`;
-      fail(new DataDirectoryError(message, { cause }));
-    });
-    server.listen(socket, done);
-  });
-  server.unref();
-  return server;
+}
+
+async function takeLock(path: string): Promise<DirectoryLock> {
+  let lock: DirectoryLock | undefined;
+  try {
+    lock = await DirectoryLock.take(lockFolder(path));
+  } catch (cause) {
+    throw failure(`cannot lock the data directory ${path}`, cause);
+  }
+  if (lock !== undefined) return lock;
+  throw new DataDirectoryError(
+    `${path} is in use by another broker; stop that one, or ${ELSEWHERE}`,
+  );
 }
 
 /** A socket's path is short; a directory that lies deep is locked from elsewhere. */
-function lockPath(path: string): string {
-  const inside = join(path, LOCK);
-  if (inside.length <= SOCKET_PATH_MAX) return inside;
+function lockFolder(path: string): string {
+  if (Buffer.byteLength(path) + 1 + LOCK_NAME_BYTES <= SOCKET_PATH_MAX) return path;
   const name = createHash('sha256').update(path).digest('hex').slice(0, 24);
-  return join(tmpdir(), `malamute-${name}.lock`);
+  const folder = join(tmpdir(), `malamute-${name}`);
+  makeFolder(folder);
+  return folder;
 }
 
-function isAlive(socket: string): Promise<boolean> {
-  return new Promise((answer) => {
-    const probe = connect(socket);
-    probe.once('connect', () => {
-      probe.destroy();
-      answer(true);
-    });
-    probe.once('error', () => answer(false));
-  });
+function attempt(what: string, action: () => void): void {
+  try {
+    action();
+  } catch (cause) {
+    throw failure(what, cause);
+  }
+}
+
+function failure(what: string, cause: unknown): DataDirectoryError {
+  return new DataDirectoryError(`${what}: ${(cause as Error).message}; ${ELSEWHERE}`, { cause });
 }
