@@ -1,12 +1,15 @@
 // `mlm request`: asks a service and prints the reply.
-import { MlmError } from '../index.js';
+import { compilePattern } from '../../protocol/index.js';
+import { MlmError, type MlmClient } from '../index.js';
 import { BROKER_OPTIONS, milliseconds, type BrokerArguments } from './shared/arguments.js';
 import { BODY, JSON_BODY, readBody, type BodyArguments } from './shared/body-input.js';
 import { rawBody } from './shared/body-text.js';
-import type { Command } from './shared/command.js';
+import type { Command, Context } from './shared/command.js';
 import { CommandError } from './shared/failure.js';
+import { askTable } from './shared/introspection.js';
 import { readable } from './shared/message-view.js';
 import { withClient } from './shared/session.js';
+import { duration } from './shared/units.js';
 
 interface RequestArguments extends BrokerArguments, BodyArguments {
   readonly service: string;
@@ -16,6 +19,8 @@ interface RequestArguments extends BrokerArguments, BodyArguments {
 }
 
 const TIMEOUT_MS = 30_000;
+/** After this time without a reply the user is told where nobody can give one. */
+const PATIENCE_MS = 1000;
 
 export const requestCommand: Command<RequestArguments> = {
   name: 'request',
@@ -50,15 +55,59 @@ export const requestCommand: Command<RequestArguments> = {
     const { signal, output, paint } = context;
     const body = await readBody(given, signal);
     await withClient('request', given, context, { kind: 'once' }, async (client) => {
-      const { content } = await client
-        .request(service, subject, body, { timeoutMs, signal })
+      const asked = client.request(service, subject, body, { timeoutMs, signal });
+      const answered = new AbortController();
+      const waiting = { ...context, signal: answered.signal };
+      const patience = setTimeout(
+        () => void tellWaiting(client, given, timeoutMs, waiting),
+        PATIENCE_MS,
+      );
+      const { content } = await asked
         .catch((error: unknown) => {
           throw explain(error, service, timeoutMs);
+        })
+        .finally(() => {
+          clearTimeout(patience);
+          answered.abort();
         });
       await output.write(raw && !output.isTerminal ? rawBody(content) : readable(content, paint));
     });
   },
 };
+
+/**
+ * Says so where no worker takes such a request now. A C broker cannot be asked.
+ *
+ * @param context its signal fires when the answer is there
+ */
+async function tellWaiting(
+  client: MlmClient,
+  { service, subject }: RequestArguments,
+  timeoutMs: number,
+  { signal, warn }: Context,
+): Promise<void> {
+  if (client.protocol !== 'native' || service.startsWith('$')) return;
+  const services = await askTable(client, 'services', signal).catch(() => undefined);
+  if (services === undefined || signal.aborted) return;
+  const { workers = 0, patterns = [] } = services.find((row) => row['service'] === service) ?? {};
+  const waits = `the request waits for one, ${duration(timeoutMs)} at most`;
+  if (workers === 0) warn(`no worker offers the service "${service}" yet; ${waits}`);
+  else if (!anyMatches(patterns, subject)) {
+    warn(`no worker of the service "${service}" takes the subject "${subject}" yet; ${waits}`);
+  }
+}
+
+/** @param patterns as the broker tells them; what is none counts as a match, to be on the safe side */
+function anyMatches(patterns: unknown, subject: string): boolean {
+  if (!Array.isArray(patterns)) return true;
+  return patterns.some((pattern) => {
+    try {
+      return compilePattern(String(pattern)).matches(subject);
+    } catch {
+      return true;
+    }
+  });
+}
 
 function explain(error: unknown, service: string, timeoutMs: number): unknown {
   if (!(error instanceof MlmError) || error.code !== 'EXPIRED') return error;

@@ -32,6 +32,10 @@ it.each([
     ['tail', 's', '--follow'],
     'mlm: there is no option --follow: put -- before a text that begins with a dash; "mlm tail --help" shows how it is called',
   ],
+  [
+    ['mlm-tail', 's', '--connect-timeuot=4', '--no-thing', 'x'],
+    'mlm-tail: there is no option --connect-timeuot, --no-thing: put -- before a text that begins with a dash; "mlm-tail --help" shows how it is called',
+  ],
 ])('called as %j it says what is wrong', async (args, line) => {
   expect(await fail(args)).toEqual([2, line]);
 });

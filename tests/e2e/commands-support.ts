@@ -45,12 +45,13 @@ export interface Commands extends Processes {
 
 /** Call it once at the top of a test file. */
 export function useCommands(): Commands {
-  const processes = useProcesses();
   const clients = new Set<MlmClient>();
+  // Before the brokers end: what is on its way still arrives.
   afterEach(async () => {
     await Promise.all([...clients].map((client) => client.close()));
     clients.clear();
   });
+  const processes = useProcesses();
 
   const begin: Commands['begin'] = (endpoint, [first = '', ...rest]) => {
     const args = first === 'mlm-tail' ? [MLM_TAIL, ...rest] : [MLM, first, ...rest];

@@ -246,7 +246,20 @@ describe('mlm request', () => {
     await broker.child.stop();
     const { code, stderr } = await resultOf(command);
     expect(code).toBe(1);
-    expect(stderr).toMatch(/^mlm: [^\n]*lost[^\n]*\n$/);
+    expect(stderr).toMatch(/^(mlm: no worker [^\n]*\n)?mlm: [^\n]*lost[^\n]*\n$/);
+  });
+
+  it('says that it waits where no worker takes the request yet', async () => {
+    const command = await commands.begin(broker.endpoint, ['request', 'late', 'do', 'x']);
+    await command.stderrMatch(
+      /^mlm: no worker offers the service "late" yet; the request waits for one, 30 s at most$/m,
+    );
+    await client.offer('late', { pattern: '^other' }, () => 'other');
+    const other = await commands.begin(broker.endpoint, ['request', 'late', 'do', 'x']);
+    await other.stderrMatch(/^mlm: no worker of the service "late" takes the subject "do" yet;/m);
+    await (await commands.client(broker.endpoint)).offer('late', () => 'done');
+    expect((await resultOf(command)).stdout).toBe('"done"\n');
+    expect((await resultOf(other)).stdout).toBe('"done"\n');
   });
 });
 

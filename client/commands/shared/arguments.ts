@@ -12,7 +12,7 @@ const MS_MAX = 2 ** 31 - 1;
 type Given = string | readonly string[] | undefined;
 
 /** An option that takes one text. */
-function oneText(name: string, check: (text: string) => unknown = (text) => text): Options {
+export function oneText(name: string, check: (text: string) => unknown = (text) => text): Options {
   return {
     type: 'string',
     requiresArg: true,
@@ -24,13 +24,30 @@ function oneText(name: string, check: (text: string) => unknown = (text) => text
   };
 }
 
+/** An option that takes a number. The parser leaves it a text, which errors quote; its help calls it a number. */
+export interface NumberOption extends Options {
+  readonly isNumber: true;
+}
+
+/** The options as the help of a command is to show them. */
+export function shownOptions(
+  options: Readonly<Record<string, Options>>,
+): Readonly<Record<string, Options>> {
+  const shown = Object.entries(options).map(([name, option]) => [
+    name,
+    'isNumber' in option ? { ...option, type: 'number' } : option,
+  ]);
+  return Object.fromEntries(shown) as Record<string, Options>;
+}
+
 /** An option that takes a whole number. @param what its unit, as the error names it */
-function wholeNumber(name: string, what: string, max: number): Options {
-  return oneText(name, (text) => {
+export function wholeNumber(name: string, what: string, max: number): NumberOption {
+  const option = oneText(name, (text) => {
     const value = /^\d+$/.test(text) ? Number(text) : 0;
     if (value >= 1 && value <= max) return value;
     throw usageError(`${dashed(name)} takes ${what} from 1 to ${max}, not "${text}"`);
   });
+  return { ...option, isNumber: true };
 }
 
 /** An option as it is written: `-n`, `--json`. */
@@ -39,7 +56,7 @@ export function dashed(name: string): string {
 }
 
 /** A time limit in milliseconds. */
-export function milliseconds(name: string): Options {
+export function milliseconds(name: string): NumberOption {
   return wholeNumber(name, 'a whole number of milliseconds', MS_MAX);
 }
 
@@ -62,7 +79,7 @@ export const BROKER_OPTIONS: Readonly<Record<string, Options>> = {
 };
 
 /** The option for how many messages to take. */
-export const COUNT_OPTION: Options = {
+export const COUNT_OPTION: NumberOption = {
   ...wholeNumber('n', 'a whole number of messages', Number.MAX_SAFE_INTEGER),
   describe: 'stop after this many messages',
 };

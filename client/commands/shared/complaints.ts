@@ -36,11 +36,18 @@ export function explain(
   if (commands.length > 0 && !isCommand && !first.startsWith('-')) {
     return `there is no command "${first}"; ${list}`;
   }
-  return `${unexpected(unknown, argv)}; ${help}`;
+  return `${unexpected(unknown.split(', '), argv)}; ${help}`;
 }
 
-function unexpected(unknown: string, argv: readonly string[]): string {
-  const option = argv.find((argument) => argument === `-${unknown}` || argument === `--${unknown}`);
-  if (option === undefined) return `"${unknown}" is too much: put a text with spaces in quotes`;
-  return `there is no option ${option}: put -- before a text that begins with a dash`;
+/** @param unknown what the parser names: options without their dashes, in both spellings; texts */
+function unexpected(unknown: readonly string[], argv: readonly string[]): string {
+  const options = argv
+    .filter((argument) => argument.startsWith('-'))
+    .map((argument) => argument.replace(/=.*$/s, ''))
+    .filter((option) => unknown.includes(option.replace(/^-(-(no-)?)?/, '')));
+  if (options.length > 0) {
+    const named = [...new Set(options)].join(', ');
+    return `there is no option ${named}: put -- before a text that begins with a dash`;
+  }
+  return `"${unknown.join(', ')}" is too much: put a text with spaces in quotes`;
 }

@@ -2,6 +2,7 @@
 // works with, and turns every failure into one line and a status. It is the
 // only file that runs yargs; what the commands do it does not know.
 import yargs, { type Argv, type CommandModule } from 'yargs';
+import { shownOptions } from './arguments.js';
 import type { Command, Context } from './command.js';
 import { explain, NO_COMMAND } from './complaints.js';
 import { failureOf, oneLine, usageError } from './failure.js';
@@ -35,7 +36,7 @@ export function entry<Arguments>(command: Command<Arguments>): Entry {
       return {
         command: `${name} ${command.takes}`.trim(),
         describe: command.about,
-        builder: (parser) => describe(parser, command, called),
+        builder: (parser: Argv, forHelp = false) => describe(parser, command, called, forHelp),
         // Positionals and options are declared by the command, as its own type says.
         handler: (given) => choose((context) => command.run(given as Arguments, context)),
       };
@@ -135,7 +136,8 @@ function addCommands(
   parser.epilogue('"$0 COMMAND --help" tells more about a command.');
 }
 
-function describe<T>(parser: Argv, command: Command<T>, called: Called): Argv {
+/** @param forHelp true where the parser will show the command's help, and not run it */
+function describe<T>(parser: Argv, command: Command<T>, called: Called, forHelp: boolean): Argv {
   const alone = called === 'alone';
   const call = alone ? '$0' : `$0 ${command.name}`;
   const { takes, about, details, examples, positionals, options } = command;
@@ -146,7 +148,7 @@ function describe<T>(parser: Argv, command: Command<T>, called: Called): Argv {
     parser.positional(name, { type: 'string', describe: what });
   }
   for (const [example, does] of examples) parser.example(`${call} ${example}`.trim(), does);
-  return parser.options(options);
+  return parser.options(forHelp ? shownOptions(options) : options);
 }
 
 function uncoverValues(given: Record<string, unknown>, uncover: (text: string) => string): void {
