@@ -10,6 +10,8 @@ export interface Counters {
   streamMessages: number;
   mailboxMessages: number;
   serviceRequests: number;
+  /** Stream messages with an id that came before: they were not written again. */
+  streamRepeats: number;
   /** Messages that clients' sockets took, by kind. */
   streamDeliveries: number;
   mailboxDeliveries: number;
@@ -45,6 +47,7 @@ export function newCounters(): Counters {
     streamMessages: 0,
     mailboxMessages: 0,
     serviceRequests: 0,
+    streamRepeats: 0,
     streamDeliveries: 0,
     mailboxDeliveries: 0,
     serviceDeliveries: 0,

@@ -17,6 +17,7 @@ export { compilePattern, type Pattern } from './pattern.js';
 export { STATUS, type StatusCode } from './status.js';
 export { STRING_BYTES_MAX, textBytes } from './strings.js';
 export {
+  IDS_REMEMBERED,
   isFromNativeClient,
   NATIVE_COMMANDS,
   NATIVE_VERSION,

@@ -211,5 +211,11 @@ export const PLAIN_REQUEST = {
   content: [],
 } as const satisfies Omit<NativeCommand<'SERVICE SEND'>, 'address'>;
 
+/**
+ * How many ids of one sender a broker remembers for one stream, at least, as
+ * long as it has room: what a client sends again is among its last so many.
+ */
+export const IDS_REMEMBERED = 10_000;
+
 /** What PROGRESS and PROGRESSED are about. */
 export const PROGRESS_KIND = { progress: 1, partial: 2 } as const;

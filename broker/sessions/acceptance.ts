@@ -13,6 +13,8 @@ interface Run {
   readonly commits: Commits;
   /** The sequence of the first one, for messages to a stream; 0 for others. */
   readonly sequence: number;
+  /** The message that they repeat. */
+  readonly repeats: { readonly lost: boolean } | undefined;
   state: 'waiting' | 'durable' | 'settled';
 }
 
@@ -37,8 +39,15 @@ export class Acceptance {
    *
    * @param commits what makes them durable
    * @param sequence the sequence of the first one, for messages to a stream
+   * @param repeats for a message that came before: that one, which may be durable or on its
+   *   way to be. Where it is lost, so is this one
    */
-  accept(count: number, commits: Commits, sequence = 0): void {
+  accept(
+    count: number,
+    commits: Commits,
+    sequence = 0,
+    repeats?: { readonly lost: boolean },
+  ): void {
     const first = this.#lastNumber + 1;
     this.#lastNumber += count;
     const previous = this.#runs.peekBack();
@@ -47,9 +56,13 @@ export class Acceptance {
       previous?.state === 'waiting' &&
       previous.first > this.#sealed &&
       previous.sequence === 0 &&
+      previous.repeats === repeats &&
       previous.commits === commits;
     if (joins) previous.last = this.#lastNumber;
-    else this.#runs.push({ first, last: this.#lastNumber, commits, sequence, state: 'waiting' });
+    else {
+      const last = this.#lastNumber;
+      this.#runs.push({ first, last, commits, sequence, repeats, state: 'waiting' });
+    }
     commits.touch(this.#committerOf(commits));
   }
 
@@ -60,7 +73,11 @@ export class Acceptance {
     this.#say({ name: 'REFUSED', first, count, statusCode, statusReason });
     const [commits] = this.#committers.keys();
     if (this.#runs.length === 0 || commits === undefined) this.#accepted(this.#lastNumber);
-    else this.#runs.push({ first, last: this.#lastNumber, commits, sequence: 0, state: 'settled' });
+    else {
+      const last = this.#lastNumber;
+      const settled = { commits, sequence: 0, repeats: undefined, state: 'settled' } as const;
+      this.#runs.push({ first, last, ...settled });
+    }
   }
 
   #committerOf(commits: Commits): Committer {
@@ -81,10 +98,12 @@ export class Acceptance {
     for (const run of this.#runs) {
       if (run.first > mark) break;
       if (run.commits !== commits || run.state !== 'waiting') continue;
-      run.state = why === undefined ? 'durable' : 'settled';
-      if (why === undefined) continue;
+      const lost =
+        why ?? (run.repeats?.lost === true ? 'the one that it repeats is lost' : undefined);
+      run.state = lost === undefined ? 'durable' : 'settled';
+      if (lost === undefined) continue;
       const count = run.last - run.first + 1;
-      const statusReason = `it could not be stored: ${why}`;
+      const statusReason = `it could not be stored: ${lost}`;
       this.#say({
         name: 'REFUSED',
         first: run.first,

@@ -1,8 +1,14 @@
 // What the streams use of the broker: nothing of mail or services, nor of who is
-// connected. It is a part of what every engine is given.
+// connected; and what they share among themselves.
 import type { EngineContext } from '../engine-context.js';
+import type { IdBound } from '../store/id-window.js';
 
-export type StreamContext = Pick<
+export type StreamsContext = Pick<
   EngineContext,
   'clock' | 'counters' | 'limits' | 'log' | 'policies' | 'storage'
 >;
+
+export interface StreamContext extends StreamsContext {
+  /** How many message ids all streams remember together. */
+  readonly ids: IdBound;
+}

@@ -7,11 +7,19 @@ import type { StreamContext } from './stream-context.js';
 import type { NativeReader } from './native-reader.js';
 import type { Session } from '../sessions/session.js';
 import type { Place } from '../store/storage.js';
-import type { Retention } from '../store/store.js';
+import type { KeptMessage, Retention } from '../store/store.js';
+import { IdWindow, type Remembered } from '../store/id-window.js';
 import { V1Readers } from './v1-readers.js';
 
 /** Blocks that are small enough to be joined before they are stored, in octets together. */
 const JOINED_BYTES_MAX = 256 * 1024;
+
+/** What became of a message with an id. */
+export interface Accepted {
+  readonly sequence: number;
+  /** The message with the same id that came before; undefined for the first one. */
+  readonly repeats: Remembered | undefined;
+}
 
 export class Stream implements Committer {
   readonly name: string;
@@ -24,9 +32,12 @@ export class Stream implements Committer {
   /** The sequence that the next message gets. */
   nextSequence: number;
   readonly #context: StreamContext;
-  readonly #place: Place;
+  /** Where its log is. */
+  readonly place: Place;
   readonly #retention: Retention;
   readonly #writer = new BlockWriter();
+  /** The ids of messages that have one. */
+  readonly #ids: IdWindow;
   /** True once it was deleted: what still gathers in it goes nowhere. */
   removed = false;
   /** Blocks that gathered before what is in the writer. */
@@ -42,8 +53,9 @@ export class Stream implements Committer {
     const { durability, retention } = context.policies.stream(name);
     this.name = name;
     this.#context = context;
-    this.#place = place ?? context.storage.place(durability);
+    this.place = place ?? context.storage.place(durability);
     this.#retention = retention;
+    this.#ids = new IdWindow({ queue: idQueueOf(name), place: this.place, bound: context.ids });
     this.v1Readers = new V1Readers(this, context);
     this.lastSequence = lastSequence;
     this.nextSequence = lastSequence + 1;
@@ -67,7 +79,7 @@ export class Stream implements Committer {
 
   /** True where its messages go with the process. */
   get passing(): boolean {
-    return !this.#place.store.persistent;
+    return !this.place.store.persistent;
   }
 
   /** True where nothing would be lost if the stream did not exist. */
@@ -90,7 +102,7 @@ export class Stream implements Committer {
   append(sender: string, subject: string, content: readonly Buffer[]): void {
     const sequence = this.nextSequence++;
     this.#writer.append(sequence, this.#context.clock.wallMs(), sender, subject, content);
-    this.#place.commits.touch(this);
+    this.place.commits.touch(this);
   }
 
   /**
@@ -104,8 +116,26 @@ export class Stream implements Committer {
     this.nextSequence += count;
     stampSections(bytes, first, this.#context.clock.wallMs());
     this.#gathered.push(...this.#writer.take(), { first, last: first + count - 1, bytes });
-    this.#place.commits.touch(this);
+    this.place.commits.touch(this);
     return first;
+  }
+
+  /**
+   * Accepts one message with an id, as a section.
+   *
+   * @returns its sequence, or that of the message which this one repeats
+   */
+  appendOnce(sender: string, id: string, section: Buffer): Accepted {
+    const earlier = this.#ids.find(sender, id);
+    if (earlier !== undefined) return { sequence: earlier.sequence, repeats: earlier };
+    const sequence = this.appendSections(section, 1);
+    this.#ids.remember(sender, id, sequence);
+    return { sequence, repeats: undefined };
+  }
+
+  /** Takes over the message ids that its store holds. */
+  recoverIds(ids: readonly KeptMessage[]): void {
+    this.#ids.recover(ids);
   }
 
   seal(): number {
@@ -113,7 +143,7 @@ export class Stream implements Committer {
     this.#gathered = [];
     if (this.removed) return this.nextSequence - 1;
     for (const block of join(blocks)) {
-      this.#place.store.appendBlock(this.name, block);
+      this.place.store.appendBlock(this.name, block);
       this.#sealed.push(block);
     }
     return this.nextSequence - 1;
@@ -131,31 +161,32 @@ export class Stream implements Committer {
 
   /** Octets that its log holds. */
   get bytes(): number {
-    return this.#place.store.streamBytes(this.name);
+    return this.place.store.streamBytes(this.name);
   }
 
   /** The commits that its messages become durable with. */
   get commits(): Commits {
-    return this.#place.commits;
+    return this.place.commits;
   }
 
   /** The block of its log that holds a sequence, or the next one; undefined at the end. */
   readBlock(sequence: number): Block | undefined {
-    return this.#place.store.readBlock(this.name, sequence);
+    return this.place.store.readBlock(this.name, sequence);
   }
 
   /** Drops the oldest messages, as far as a retention says; the stream's own where none is given. */
   trim(retention: Retention = this.#retention): void {
-    this.#place.store.trim(this.name, retention, this.#context.clock.wallMs());
-    if (this.#place.store.persistent && retention !== this.#retention)
-      this.#place.commits.touch(this);
+    this.place.store.trim(this.name, retention, this.#context.clock.wallMs());
+    if (this.place.store.persistent && retention !== this.#retention)
+      this.place.commits.touch(this);
   }
 
   /** Drops the whole log. */
   drop(): void {
     this.removed = true;
-    this.#place.store.dropStream(this.name);
-    if (this.#place.store.persistent) this.#place.commits.touch(this);
+    this.#ids.forget();
+    this.place.store.dropStream(this.name);
+    if (this.place.store.persistent) this.place.commits.touch(this);
   }
 
   failed(mark: number, why: string): void {
@@ -178,6 +209,11 @@ export class Stream implements Committer {
     }
     return settled;
   }
+}
+
+/** The name under which the store keeps the message ids of a stream. */
+export function idQueueOf(stream: string): string {
+  return `ids/${stream}`;
 }
 
 /** Joins small neighbours, so that many lone messages do not become many lone blocks. */

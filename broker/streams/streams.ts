@@ -1,11 +1,13 @@
 // The streams of the broker by name, and what sessions do with them: the verbs
 // of MLM/1 and of native sessions. How one stream works stands in stream.ts.
-import type { StreamContext } from './stream-context.js';
+import type { StreamContext, StreamsContext } from './stream-context.js';
 import { NativeReader, type NativeReaderOptions } from './native-reader.js';
 import { refused, type Refusal } from '../refusal.js';
 import type { Session } from '../sessions/session.js';
+import { IdBound } from '../store/id-window.js';
 import type { Place } from '../store/storage.js';
-import { Stream } from './stream.js';
+import type { KeptMessage } from '../store/store.js';
+import { idQueueOf, Stream } from './stream.js';
 
 /** The sender of what the broker itself writes; no client can have this address. */
 const OWN_SENDER = '$broker';
@@ -16,8 +18,8 @@ export class Streams {
   /** Sessions for which the log has said so. */
   readonly #sentTooLarge = new WeakSet<Session>();
 
-  constructor(context: StreamContext) {
-    this.#context = context;
+  constructor(context: StreamsContext) {
+    this.#context = { ...context, ids: new IdBound() };
   }
 
   get size(): number {
@@ -44,6 +46,14 @@ export class Streams {
         );
       } else this.#streams.set(name, new Stream(name, this.#context, lastSequence, place));
     }
+  }
+
+  /** Takes over the message ids of a stream that a store holds; after `recover`. */
+  recoverIds(place: Place, name: string, ids: readonly KeptMessage[]): void {
+    const stream = this.#streams.get(name);
+    if (stream?.place === place) stream.recoverIds(ids);
+    // The log that they belong to is gone, or lies in another store.
+    else for (const { sequence } of ids) place.store.release(idQueueOf(name), sequence);
   }
 
   /**

@@ -221,13 +221,14 @@ describe('what is refused', () => {
   });
 
   it('is told where a stream cannot be written or read at all', async () => {
-    await world.broker();
+    await world.broker({ 'subscriptions-max': 1 });
     const client = await world.client();
     const writing = client.stream('$own').send('x');
     const after = client.stream('s').send('x');
     expect(await failureOf(writing)).toMatchObject({ code: 'REFUSED' });
     expect(await after).toEqual({ sequence: 1 });
-    const reader = client.stream('$own').read();
+    await client.stream('s').read().ready;
+    const reader = client.stream('t').read();
     expect(await failureOf(reader.ready)).toMatchObject({ code: 'REFUSED' });
     expect(await failureOf(reader.next())).toMatchObject({ code: 'REFUSED' });
     expect((await reader.next()).done).toBe(true);

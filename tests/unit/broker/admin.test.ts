@@ -117,11 +117,11 @@ it.each(['', 'nothing', 'toString', '__proto__', 'stats.jsonx', '.json', 'Stats'
   },
 );
 
-it('is not a mailbox, a stream or an address, and cannot be offered', async () => {
+it('is not a stream to write to, and cannot be offered', async () => {
   const world = await startWorld();
   const peer = await world.client('peer');
   expect(await world.talk(peer, offer('$broker'))).toEqual(['ERROR 300']);
-  expect(await world.talk(await world.client('peer'), read('$broker'))).toEqual(['ERROR 300']);
+  expect(await world.talk(await world.client('peer'), write('$broker'))).toEqual(['ERROR 300']);
 });
 
 it('shows no more rows than it says, however many there are', async () => {
