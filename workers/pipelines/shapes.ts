@@ -1,0 +1,105 @@
+// The shapes of a pipeline file: which keys there are, and what kind of value each
+// takes. What the values mean together is checked in definition.ts.
+import { z } from 'zod';
+
+/** What an input can be. */
+export const INPUT_TYPES = ['string', 'number', 'boolean', 'json', 'file', 'files'] as const;
+export type InputType = (typeof INPUT_TYPES)[number];
+
+/** How an input travels to a worker: a MessagePack value, UTF-8 text, or JSON text. */
+export const INPUT_FORMS = ['value', 'text', 'json', 'files'] as const;
+export type InputForm = (typeof INPUT_FORMS)[number];
+
+/** How the reply of a worker is read: as those, as one file, or as one file for each frame. */
+export const OUTPUT_FORMS = ['value', 'text', 'json', 'file', 'files'] as const;
+export type OutputForm = (typeof OUTPUT_FORMS)[number];
+
+/** Jobs of one step at a time: unless said, and at most. */
+export const PARALLEL = 10;
+const PARALLEL_MAX = 1000;
+const ATTEMPTS_MAX = 100;
+const DELAY_MS_MAX = 24 * 60 * 60 * 1000;
+
+const text = (): z.ZodString => z.string({ error: 'must be a text' }).min(1, 'must not be empty');
+const whole = (min: number, max: number): z.ZodNumber => {
+  const error = `must be a whole number from ${min} to ${max}`;
+  return z.int({ error }).min(min, error).max(max, error);
+};
+const oneOf = <const Names extends readonly string[]>(names: Names) =>
+  z.enum(names, { error: `must be one of ${names.join(', ')}` });
+const names = z.preprocess(
+  (given) => (typeof given === 'string' ? [given] : given),
+  z.array(text(), { error: 'must be the name of a step, or a list of names' }),
+);
+
+const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+const TIME_LIMIT = 'must be a time with its unit, as 500ms, 30s, 10m or 2h, of 24h at most';
+const timeLimit = z.string({ error: TIME_LIMIT }).transform((given, context) => {
+  const [, number, unit = ''] = /^(\d+) ?(ms|s|m|h)$/.exec(given.trim()) ?? [];
+  const ms = Number(number) * (UNITS_MS[unit] ?? 1);
+  if (ms >= 1 && ms <= DELAY_MS_MAX) return ms;
+  context.addIssue({ code: 'custom', message: TIME_LIMIT });
+  return z.NEVER;
+});
+
+const inputShape = z.preprocess(
+  (given) => (typeof given === 'string' ? { type: given } : given),
+  z.strictObject(
+    {
+      type: oneOf(INPUT_TYPES),
+      default: z.unknown().optional(),
+      description: text().optional(),
+    },
+    { error: `must be one of ${INPUT_TYPES.join(', ')}, or a map with "type"` },
+  ),
+);
+
+const retryShape = z.strictObject(
+  { attempts: whole(1, ATTEMPTS_MAX), delayMs: whole(0, DELAY_MS_MAX).default(0) },
+  { error: 'must be a map with "attempts"' },
+);
+
+const stepShape = z.strictObject(
+  {
+    service: text(),
+    subject: z.string({ error: 'must be a text' }).optional(),
+    description: text().optional(),
+    input: z.unknown().optional(),
+    inputAs: oneOf(INPUT_FORMS).optional(),
+    outputAs: oneOf(OUTPUT_FORMS).optional(),
+    needs: names.optional(),
+    after: names.optional(),
+    when: z.unknown().optional(),
+    forEach: z.unknown().optional(),
+    parallel: whole(1, PARALLEL_MAX).optional(),
+    retry: retryShape.optional(),
+    timeLimit: timeLimit.optional(),
+  },
+  { error: 'must be a map with "service"' },
+);
+
+const mapOf = <Shape extends z.ZodType>(shape: Shape, of: string) =>
+  z.record(z.string(), shape, { error: `must be a map of ${of}` });
+
+export const pipelineShape = z.strictObject(
+  {
+    name: text(),
+    version: z.union([z.string(), z.number()], { error: 'must be a text or a number' }).optional(),
+    description: text().optional(),
+    inputs: mapOf(inputShape, 'inputs').optional(),
+    steps: mapOf(stepShape, 'steps'),
+    outputs: mapOf(z.unknown(), 'outputs').optional(),
+  },
+  { error: 'must be a map with "name" and "steps"' },
+);
+
+export type PipelineShape = z.infer<typeof pipelineShape>;
+export type StepShape = z.infer<typeof stepShape>;
+
+/** The keys that there are at a place in the file, for whom wrote another. */
+export function keysAt(path: readonly (string | number)[]): readonly string[] {
+  const [area, , part] = path;
+  if (area === undefined) return Object.keys(pipelineShape.shape);
+  if (area === 'inputs') return ['type', 'default', 'description'];
+  return Object.keys((part === 'retry' ? retryShape : stepShape).shape);
+}
