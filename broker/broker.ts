@@ -15,7 +15,7 @@ import type { Engines } from './dispatch/handlers.js';
 import { silentLogger, type Logger } from './log.js';
 import { Mailboxes } from './queues/mailboxes.js';
 import type { Held } from './queues/held.js';
-import { Jobs } from './queues/jobs.js';
+import { Jobs, type AppendOwn } from './queues/jobs.js';
 import type { Delay, Message } from './queues/message.js';
 import { queueOf } from './queues/kept-queue.js';
 import { NativeCalls } from './dispatch/native-calls.js';
@@ -61,6 +61,7 @@ export class Broker {
   readonly #flusher: Flusher;
   readonly #sessions: Sessions;
   readonly #engines: Engines;
+  readonly #jobs: Jobs;
   readonly #dispatcher: Dispatcher;
   #receiving: Promise<void> | undefined;
   #tickScheduled = false;
@@ -114,11 +115,12 @@ export class Broker {
       kept: { bytes: 0 },
     };
     const deadLetters = new DeadLetters(shared);
-    const jobs = new Jobs((name, subject, content) => streams.appendOwn(name, subject, content));
+    const appendOwn: AppendOwn = (...own) => streams.appendOwn(...own);
+    this.#jobs = new Jobs(appendOwn, this.#storage.place('fsync'));
     const context: EngineContext = {
       ...shared,
       deadLetters,
-      jobs,
+      jobs: this.#jobs,
       sendReply: (worker, address, reply) => {
         const kept = mailboxes.send(worker, address, reply);
         return typeof kept === 'string' ? kept : undefined;
@@ -208,6 +210,7 @@ export class Broker {
         const { kind, name } = queueOf(queue);
         if (kind === 'dead') this.#engines.deadLetters.recover(name, messages);
         else if (kind === 'ids') streams.recoverIds(place, name, messages);
+        else if (kind === 'jobs') this.#jobs.recover(messages);
         else (kind === 'mailbox' ? mailboxes : services).recover(place, name, messages);
       }
     }

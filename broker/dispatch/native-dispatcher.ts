@@ -15,6 +15,7 @@ import type { Engines } from './handlers.js';
 import type { Limits } from '../options.js';
 import type { NativeCalls } from './native-calls.js';
 import type { NativeSide } from '../sessions/native-side.js';
+import type { Kept } from '../queues/kept-queue.js';
 import type { Held } from '../queues/held.js';
 import type { RequestKeeper } from '../queues/message.js';
 import type { Session } from '../sessions/session.js';
@@ -59,7 +60,7 @@ export class NativeDispatcher {
     'SERVICE SEND': (session, { acceptance }, command) => {
       const queue = this.#request(session, command);
       if (typeof queue === 'string') acceptance.refuse(1, queue);
-      else acceptance.accept(1, queue.commits);
+      else acceptance.accept(1, queue.commits, 0, queue.repeats);
     },
     'CONFIRM DELIVERY': (_session, native, { delivery, epoch, statusCode, statusReason }) => {
       const held = this.#end(native, delivery, epoch);
@@ -194,10 +195,7 @@ export class NativeDispatcher {
   }
 
   /** @returns what keeps the request, or why nothing does */
-  #request(
-    session: Session,
-    command: NativeCommand<'SERVICE SEND'>,
-  ): { commits: Commits } | string {
+  #request(session: Session, command: NativeCommand<'SERVICE SEND'>): Kept | string {
     const { admin, services } = this.#context.engines;
     if (command.priority > 9) return 'a priority is a number from 0 to 9';
     if (!admin.serves(command.address)) return services.send(session, command.address, command);

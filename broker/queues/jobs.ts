@@ -1,9 +1,13 @@
 // The lives of jobs, written down: each request that is a job has its events on
 // the stream `$jobs`, under the subject SERVICE/ID, durable together with what they
-// tell of. The last event of a job is its state. What happens to a job is decided
+// tell of. The last event of a job is its state. Ids that were seen are remembered,
+// so that a job which is sent again is done once. What happens to a job is decided
 // in service.ts; who reads the events is not known here.
 import { encode as pack } from '@msgpack/msgpack';
 import { STRING_BYTES_MAX, textBytes } from '../../protocol/index.js';
+import { IdBound, IdWindow, type Remembered } from '../store/id-window.js';
+import type { Place } from '../store/storage.js';
+import type { KeptMessage } from '../store/store.js';
 import type { Message } from './message.js';
 
 /** The stream that holds the events of all jobs. */
@@ -24,11 +28,35 @@ export type JobEvent =
 /** Appends to a stream of the broker's own. */
 export type AppendOwn = (stream: string, subject: string, content: readonly Buffer[]) => unknown;
 
+/** The kind of queue under which the store keeps the ids of jobs. */
+export const JOB_IDS_KIND = 'jobs';
+
 export class Jobs {
   readonly #append: AppendOwn;
+  /** Ids that were seen, by service. */
+  readonly #ids: IdWindow;
+  #lastId = 0;
 
-  constructor(append: AppendOwn) {
+  /** @param place where the ids are kept */
+  constructor(append: AppendOwn, place: Place) {
     this.#append = append;
+    this.#ids = new IdWindow({ queue: `${JOB_IDS_KIND}/ids`, place, bound: new IdBound() });
+  }
+
+  /** Takes over the ids that an earlier run of the broker remembered. */
+  recover(ids: readonly KeptMessage[]): void {
+    this.#ids.recover(ids);
+    this.#lastId = ids.at(-1)?.sequence ?? 0;
+  }
+
+  /** A job with this id came before: it is not to be done again. */
+  known(service: string, id: string): Remembered | undefined {
+    return this.#ids.find(service, id);
+  }
+
+  /** A job is accepted. */
+  remember(service: string, id: string): void {
+    if (this.#ids.known(service, id) === undefined) this.#ids.remember(service, id, ++this.#lastId);
   }
 
   /** Why a request cannot be a job; undefined where it can. */

@@ -31,7 +31,17 @@ export interface Sending {
   readonly wants?: unknown;
   /** True where the sender is not told what becomes of it. */
   readonly quiet?: boolean;
+  /** True for a job that is to be done though its id is known. */
+  readonly again?: boolean;
   readonly content: readonly Buffer[];
+}
+
+/** What keeps a message, or kept the one that it repeats. */
+export interface Kept {
+  /** What makes it durable. */
+  readonly commits: Commits;
+  /** The message that this one repeats. Where that is lost, so is this one. */
+  readonly repeats?: { readonly lost: boolean };
 }
 
 /** How much one queue may keep. */
@@ -89,9 +99,9 @@ export abstract class KeptQueue implements Keeper, Committer {
   /**
    * Accepts a message.
    *
-   * @returns this queue, or why it does not
+   * @returns what keeps it, or why nothing does
    */
-  send(origin: Session, sending: Sending, sender = origin.address): this | string {
+  send(origin: Session, sending: Sending, sender = origin.address): Kept | string {
     const { subject, tracker, timeout, priority = 0, delay = 0, content } = sending;
     const { deadline = 0, key = '', job = 0, wants, quiet = false } = sending;
     const reason = this.#whyFull(messageBytes(subject, tracker, content));
@@ -348,8 +358,8 @@ export abstract class KeptQueue implements Keeper, Committer {
   }
 }
 
-/** What the store keeps as queues: those of messages, dead letters, and the ids of stream messages. */
-export type StoredKind = QueueKind | 'dead' | 'ids';
+/** What the store keeps as queues: those of messages, dead letters, the ids of stream messages and of jobs. */
+export type StoredKind = QueueKind | 'dead' | 'ids' | 'jobs';
 
 /** What a queue of the store is: its kind and its name; the inverse of how it is named. */
 export function queueOf(storeName: string): { kind: StoredKind; name: string } {

@@ -2,7 +2,7 @@
 // away. The owner is the session that has the address; when that changes, what
 // the old one had not taken goes to the new one.
 import type { EngineContext } from '../engine-context.js';
-import { KeptQueue, type Sending } from './kept-queue.js';
+import { KeptQueue, type Kept, type Sending } from './kept-queue.js';
 import type { Message } from './message.js';
 import type { Session } from '../sessions/session.js';
 import type { Place } from '../store/storage.js';
@@ -85,8 +85,8 @@ export class Mailboxes {
     mailbox.recover(messages);
   }
 
-  /** Sends mail. @returns the mailbox that keeps it, or why none does */
-  send(origin: Session, address: string, sending: Sending): Mailbox | string {
+  /** Sends mail. @returns what keeps it, or why nothing does */
+  send(origin: Session, address: string, sending: Sending): Kept | string {
     const mailbox = this.#mailboxes.get(address) ?? this.#create(address);
     if (typeof mailbox === 'string') {
       this.#context.counters.refused++;

@@ -6,7 +6,7 @@ import { PROGRESS_KIND, STATUS } from '../../protocol/index.js';
 import type { Session } from '../sessions/session.js';
 import type { Held } from './held.js';
 import { Keys } from './keys.js';
-import { KeptQueue, type Sending } from './kept-queue.js';
+import { KeptQueue, type Kept, type Sending } from './kept-queue.js';
 import type { Message, RequestKeeper } from './message.js';
 import { nativeOutgoing } from '../sessions/outbox.js';
 import { readWants } from './wants.js';
@@ -46,18 +46,24 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
   /** A worker may be able to take more. */
   protected abstract serveWorker(session: Session): void;
 
-  override send(origin: Session, sending: Sending, sender = origin.address): this | string {
-    const { subject, tracker, job = 0 } = sending;
+  override send(origin: Session, sending: Sending, sender = origin.address): Kept | string {
+    const { subject, tracker, job = 0, again = false } = sending;
     const reason = this.#whyNot(sending);
     if (reason !== undefined) {
       this.noteRefused(sender, reason);
       return reason;
     }
-    if (job === 1 && this.#named.has(nameOf({ sender, tracker, job: true }))) return this;
-    const result = super.send(origin, sending, sender);
-    if (typeof result !== 'string' && job === 1) {
-      this.context.jobs.note(this.name, { job: true, tracker }, 'queued', { sender, subject });
+    if (job !== 1) return super.send(origin, sending, sender);
+    const { jobs } = this.context;
+    const earlier = again ? undefined : jobs.known(this.name, tracker);
+    if (earlier !== undefined) return { commits: this.commits, repeats: earlier };
+    if (this.#named.has(nameOf({ sender, tracker, job: true }))) {
+      return `service ${this.name} keeps a job with the id "${tracker}" already`;
     }
+    const result = super.send(origin, sending, sender);
+    if (typeof result === 'string') return result;
+    jobs.remember(this.name, tracker);
+    jobs.note(this.name, { job: true, tracker }, 'queued', { sender, subject });
     return result;
   }
 

@@ -1,7 +1,7 @@
 // The services of the broker by name, and what sessions do with them. How one
 // service shares its requests stands in service.ts.
 import type { EngineContext } from '../engine-context.js';
-import type { Sending } from './kept-queue.js';
+import type { Kept, Sending } from './kept-queue.js';
 import { refused, type Refusal } from '../refusal.js';
 import type { RequestName } from './requests.js';
 import { PLAIN_TERMS, Service, type OfferTerms } from './service.js';
@@ -35,9 +35,9 @@ export class Services {
    * Sends a request.
    *
    * @param sender whose request it is, where that is not the session's own
-   * @returns the service that keeps it, or why none does
+   * @returns what keeps it, or why nothing does
    */
-  send(origin: Session, name: string, sending: Sending, sender = origin.address): Service | string {
+  send(origin: Session, name: string, sending: Sending, sender = origin.address): Kept | string {
     const service = this.#require(name);
     if ('reason' in service) {
       this.#context.counters.refused++;

@@ -56,7 +56,17 @@ export class ServiceCalls {
     const letter = this.#letter(given);
     const { subject, tracker, priority, key, wants, content } = letter;
     const job = letter.job ? 1 : 0;
-    const sending = { subject, tracker, timeout: 0, priority, key, job, wants, content };
+    const sending = {
+      subject,
+      tracker,
+      timeout: 0,
+      priority,
+      key,
+      job,
+      wants,
+      again: true,
+      content,
+    };
     const reason = this.#engines.services.send(
       session,
       text(given, 'service'),
