@@ -281,13 +281,17 @@ export class Connection {
 
   readonly #openAnswer: Answer = {
     accepted: (properties) => {
-      const isNative = this.#asksForNative && agreedTo(properties?.());
+      const agreement = this.#asksForNative ? agreedTo(properties?.()) : undefined;
+      const isNative = agreement !== undefined;
       if (this.#isNative === true && !isNative) {
         this.#handle('giveUp', notNativeAnyMore(this.#endpoint));
         return;
       }
       this.#isNative = isNative;
-      if (isNative) this.#wire?.goNative(this.#parts.native);
+      if (isNative) {
+        this.#parts.native.messageBytesMax = agreement.messageBytesMax;
+        this.#wire?.goNative(this.#parts.native);
+      }
       this.#handle('accepted');
     },
     refused: (error) => {

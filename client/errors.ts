@@ -9,7 +9,9 @@
  * - `CLOSED`: the client was closed
  * - `ABORTED`: your signal fired
  * - `TIMEOUT`: no answer in time; whether it was carried out is unknown
- * - `EXPIRED`: the broker gave the message up: nobody took it in its time
+ * - `EXPIRED`: the broker gave the message up: nobody took it in its time, or its deadline is over
+ * - `CANCELLED`: somebody cancelled the request
+ * - `REVOKED`: the broker has taken the request back from this worker
  * - `REFUSED`: the broker, or the receiver of tracked mail, said no
  * - `UNSUPPORTED`: this session cannot do that
  * - `BUFFER_FULL`: more waits to be sent than the bounds allow
@@ -24,6 +26,8 @@ export type MlmErrorCode =
   | 'ABORTED'
   | 'TIMEOUT'
   | 'EXPIRED'
+  | 'CANCELLED'
+  | 'REVOKED'
   | 'REFUSED'
   | 'UNSUPPORTED'
   | 'BUFFER_FULL'

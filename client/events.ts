@@ -79,14 +79,19 @@ export class Events {
   emit<Name extends keyof ClientEvents>(name: Name, ...what: ClientEvents[Name]): void {
     for (const { listener, once } of this.#entries.get(name) ?? []) {
       if (once) this.remove(name, listener as Listener<Name>);
-      try {
-        (listener as Listener<Name>)(...what);
-      } catch (thrown) {
-        // An uncaught exception, as from any callback; but not in the middle of our work.
-        queueMicrotask(() => {
-          throw thrown;
-        });
-      }
+      this.tell((told: ClientEvents[Name]) => (listener as Listener<Name>)(...told), what);
+    }
+  }
+
+  /** Calls somebody's function, if there is one. What it throws disturbs nobody here. */
+  tell<What>(listener: ((what: What) => void) | undefined, what: What): void {
+    try {
+      listener?.(what);
+    } catch (thrown) {
+      // An uncaught exception, as from any callback; but not in the middle of our work.
+      queueMicrotask(() => {
+        throw thrown;
+      });
     }
   }
 

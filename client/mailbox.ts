@@ -163,7 +163,12 @@ export function checkMailbox({ connection, options }: Room): void {
 /** What a CONFIRM with another status than 200 says. */
 export function confirmError(what: string, status: number, reason: string): MlmError {
   const why = reason === '' ? '' : `: ${reason}`;
-  return status === STATUS.EXPIRED
-    ? new MlmError('EXPIRED', `${what} expired: nobody took it in its time${why}`, { status })
-    : new MlmError('REFUSED', `${what} was refused (status ${status})${why}`, { status });
+  if (status === STATUS.EXPIRED) {
+    const reasoned = reason === '' ? 'nobody took it in its time' : reason;
+    return new MlmError('EXPIRED', `${what} expired: ${reasoned}`, { status });
+  }
+  if (status === STATUS.CANCELLED) {
+    return new MlmError('CANCELLED', `${what} was cancelled${why}`, { status });
+  }
+  return new MlmError('REFUSED', `${what} was refused (status ${status})${why}`, { status });
 }

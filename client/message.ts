@@ -153,37 +153,3 @@ export class Mail extends Message {
 
 /** The worker's answer to a request. `sender` is the worker. */
 export class Reply extends Message {}
-
-/** A request, as a worker gets it. */
-export class ServiceRequest extends Message {
-  readonly service: string;
-  /** The requester's name for this request; empty where it does not track it. */
-  readonly tracker: string;
-  /**
-   * Fires when the reply will reach nobody: the client is closed or, in a native
-   * session, the session is lost and the request is given to another worker.
-   */
-  readonly signal: AbortSignal;
-  /** How often it was given to a worker, this time included. Undefined on MLM/1. */
-  readonly attempt: number | undefined;
-  /** When the broker accepted it, ms since 1970. Undefined on MLM/1. */
-  readonly timeMs: number | undefined;
-
-  constructor(
-    service: string,
-    sender: string,
-    subject: string,
-    tracker: string,
-    content: Buffer[],
-    signal: AbortSignal,
-    attempt?: number,
-    timeMs?: number,
-  ) {
-    super(subject, sender, content);
-    this.service = service;
-    this.tracker = tracker;
-    this.signal = signal;
-    this.attempt = attempt;
-    this.timeMs = timeMs;
-  }
-}

@@ -8,16 +8,25 @@ import { asBuffer } from './value.js';
 /** What to append to OPEN. */
 export const NATIVE_OFFER = asBuffer(pack({ native: NATIVE_VERSION }));
 
-/** Whether the octets behind an OK agree to a native session of our version. */
-export function agreedTo(properties: Buffer | undefined): boolean {
-  if (properties === undefined || properties.length === 0) return false;
+/** What a broker says of the native session that it agrees to. */
+export interface Agreement {
+  /** The largest message that it takes, octets. */
+  readonly messageBytesMax: number;
+}
+
+/** What the octets behind an OK agree to; undefined where that is no native session of our version. */
+export function agreedTo(properties: Buffer | undefined): Agreement | undefined {
+  if (properties === undefined || properties.length === 0) return undefined;
+  let said: unknown;
   try {
-    const map = unpack(properties);
-    return (
-      typeof map === 'object' && map !== null && 'native' in map && map.native === NATIVE_VERSION
-    );
+    said = unpack(properties);
   } catch {
     // Octets that are no map belong to somebody else's extension.
-    return false;
+    return undefined;
   }
+  if (typeof said !== 'object' || said === null) return undefined;
+  const { native, messageBytesMax } = said as Record<string, unknown>;
+  if (native !== NATIVE_VERSION) return undefined;
+  const known = typeof messageBytesMax === 'number' && messageBytesMax > 0;
+  return { messageBytesMax: known ? messageBytesMax : Infinity };
 }

@@ -6,33 +6,89 @@ import { STATUS, type Command } from '../protocol/index.js';
 import { encodeBody } from './body.js';
 import { MlmError, notOnV1 } from './errors.js';
 import { confirmError } from './mailbox.js';
-import { Reply } from './message.js';
+import { checkWants, type Wants } from './labels.js';
+import { Reply, type Message } from './message.js';
 import { checkMs, checkSignal, checkText } from './options.js';
 import { Pending } from './pending.js';
 import type { Room } from './room.js';
 import type { RequestVerbs } from './rooms.js';
+import type { Progress } from './service-request.js';
 import { readWorkerError } from './worker-error.js';
 
-export interface RequestOptions {
-  /** How long to wait for the reply, ms. Default 30000. */
-  readonly timeoutMs?: number | undefined;
-  /** Ends the waiting. A request that has not left is taken back. */
-  readonly signal?: AbortSignal | undefined;
-  /** 0 (the default) to 9: what is more urgent goes first. Native sessions only. */
+/** How a request is to be treated. Native sessions only. */
+export interface RequestTerms extends Wants {
+  /** 0 (the default) to 9: what is more urgent goes first. */
   readonly priority?: number | undefined;
-  /** How long no worker is to get the request, ms. Native sessions only. */
+  /** How long no worker is to get the request, ms. */
   readonly delayMs?: number | undefined;
+  /** By when it must be done, ms from now; then it is given up (EXPIRED), and its worker is told. */
+  readonly deadlineMs?: number | undefined;
+  /**
+   * Requests of one key (to one service) run one at a time, in order, with the same worker where
+   * that can be; and no key keeps those of others waiting.
+   */
+  readonly key?: string | undefined;
+}
+
+export interface RequestOptions extends RequestTerms {
+  /**
+   * How long to wait for the reply, ms. Default 30000. Then, and when the signal fires, the request
+   * is cancelled (on MLM/1: where it has not left), so that nobody works for nothing.
+   */
+  readonly timeoutMs?: number | undefined;
+  /** Ends the waiting, and cancels the request. */
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Makes the request a job with this id, as `submit` does, and waits for its result. A job goes on
+   * where the waiting ends: `client.job(service, id)` collects or cancels it. Native sessions only.
+   */
+  readonly id?: string | undefined;
+  /** Told how far the worker is, as it says so. */
+  readonly onProgress?: ((progress: Progress) => void) | undefined;
+  /**
+   * Told of each part of the result that the worker emits, in order. An attempt that fails may have
+   * sent some: the next one begins again.
+   */
+  readonly onPartial?: ((part: Message) => void) | undefined;
 }
 
 const TIMEOUT_MS = 30_000;
 const PRIORITY_MAX = 9;
 
-/** The options of a request with their defaults in place. */
-export interface CheckedRequest {
-  readonly timeoutMs: number;
-  readonly signal: AbortSignal | undefined;
+/** The terms of a request with their defaults in place. */
+export interface CheckedTerms {
   readonly priority: number;
   readonly delayMs: number;
+  /** 0 for none. */
+  readonly deadlineMs: number;
+  readonly key: string;
+  /** As it travels; undefined for nothing. */
+  readonly wants: unknown;
+}
+
+/** The options of a request with their defaults in place. */
+export interface CheckedRequest extends CheckedTerms {
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** @throws {MlmError} INVALID_ARGUMENT naming the option */
+export function checkTerms(service: string, subject: string, terms: RequestTerms): CheckedTerms {
+  const { priority = 0, delayMs = 0, deadlineMs = 0, key = '' } = terms;
+  checkText('service', service);
+  checkText('subject', subject, { empty: true });
+  if (!Number.isInteger(priority) || priority < 0 || priority > PRIORITY_MAX) {
+    const message = `priority is ${String(priority)}; it must be a whole number from 0 to ${PRIORITY_MAX}`;
+    throw new MlmError('INVALID_ARGUMENT', message);
+  }
+  if (delayMs !== 0) checkMs('delayMs', delayMs);
+  if (terms.deadlineMs !== undefined) checkMs('deadlineMs', deadlineMs);
+  if (deadlineMs > 0 && delayMs >= deadlineMs) {
+    const message = `delayMs is ${delayMs}: the request would be given up before, after its deadlineMs of ${deadlineMs}`;
+    throw new MlmError('INVALID_ARGUMENT', message);
+  }
+  checkText('key', key, { empty: true });
+  return { priority, delayMs, deadlineMs, key, wants: checkWants(terms) };
 }
 
 /** @throws {MlmError} INVALID_ARGUMENT, ABORTED, UNSUPPORTED for an anonymous client */
@@ -40,27 +96,31 @@ export function checkRequest(
   address: string,
   service: string,
   subject: string,
-  { timeoutMs = TIMEOUT_MS, signal, priority = 0, delayMs = 0 }: RequestOptions,
+  options: RequestOptions,
 ): CheckedRequest {
+  const { timeoutMs = TIMEOUT_MS, signal } = options;
   if (address === '') {
     const message =
       'an anonymous client gets no replies: connect with an address, or with none given';
     throw new MlmError('UNSUPPORTED', message);
   }
-  checkText('service', service);
-  checkText('subject', subject, { empty: true });
+  const terms = checkTerms(service, subject, options);
   checkMs('timeoutMs', timeoutMs);
-  if (!Number.isInteger(priority) || priority < 0 || priority > PRIORITY_MAX) {
-    const message = `priority is ${String(priority)}; it must be a whole number from 0 to ${PRIORITY_MAX}`;
-    throw new MlmError('INVALID_ARGUMENT', message);
-  }
-  if (delayMs !== 0) checkMs('delayMs', delayMs);
-  if (delayMs >= timeoutMs) {
-    const message = `delayMs is ${delayMs}: the request would be given up after its timeoutMs of ${timeoutMs}`;
+  if (terms.delayMs >= timeoutMs) {
+    const message = `delayMs is ${terms.delayMs}: the request would be given up after its timeoutMs of ${timeoutMs}`;
     throw new MlmError('INVALID_ARGUMENT', message);
   }
   checkSignal('the request', signal);
-  return { timeoutMs, signal, priority, delayMs };
+  return { ...terms, timeoutMs, signal };
+}
+
+/** @throws {MlmError} UNSUPPORTED naming what a session of MLM/1 has no word for */
+function checkPlain({ priority, delayMs, deadlineMs, key, wants }: CheckedTerms): void {
+  if (priority > 0) throw notOnV1('a priority');
+  if (delayMs > 0) throw notOnV1('a delay');
+  if (deadlineMs > 0) throw notOnV1('a deadline');
+  if (key !== '') throw notOnV1('a key');
+  if (wants !== undefined) throw notOnV1('what a request needs or prefers');
 }
 
 export class Requests implements RequestVerbs {
@@ -82,14 +142,10 @@ export class Requests implements RequestVerbs {
     given: RequestOptions = {},
   ): Promise<Reply> {
     const { connection, options, outbox } = this.#room;
-    const { timeoutMs, signal, priority, delayMs } = checkRequest(
-      options.address,
-      service,
-      subject,
-      given,
-    );
-    if (priority > 0) throw notOnV1('a priority');
-    if (delayMs > 0) throw notOnV1('a delay');
+    const checked = checkRequest(options.address, service, subject, given);
+    const { timeoutMs, signal } = checked;
+    checkPlain(checked);
+    if (given.id !== undefined) throw notOnV1('a job');
     const tracker = `${this.#trackerPrefix}${++this.#trackers}`;
     const command: Command<'SERVICE SEND'> = {
       name: 'SERVICE SEND',

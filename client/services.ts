@@ -4,13 +4,14 @@
 // business.
 import type { Command } from '../protocol/index.js';
 import type { Declaration } from './declarations.js';
-import { aborted, closedError, MlmError } from './errors.js';
-import { ServiceRequest } from './message.js';
+import { aborted, closedError, MlmError, notOnV1 } from './errors.js';
+import { checkLabels, type Labels } from './labels.js';
 import { Offer, type Handler, type Outcome } from './offer.js';
-import { checkCount, checkPattern, checkSignal, checkText } from './options.js';
+import { checkCount, checkMs, checkPattern, checkSignal, checkText } from './options.js';
 import { DeliveryQueue } from './queue.js';
 import { boundsOf, type Room } from './room.js';
 import type { ServiceVerbs } from './rooms.js';
+import { ServiceRequest, type RequestContext } from './service-request.js';
 import { SubjectFilter } from './subject-filter.js';
 import { encodeThrown, encodeWorkerError } from './worker-error.js';
 
@@ -24,8 +25,54 @@ export interface OfferOptions {
   readonly capacity?: number | undefined;
   /** The same by its older name. */
   readonly concurrency?: number | undefined;
+  /**
+   * What this worker says of itself; requests may need or prefer it. MLM/1 has no word for it, and
+   * leaves it out. The offers of one service by one client are one worker: their capacities add
+   * up, their labels are put together, and the shortest lease counts.
+   */
+  readonly labels?: Labels | undefined;
+  /**
+   * How long the broker believes that a request is worked on without a word, ms; then it takes it
+   * back and gives it to another worker. Default 30000. Native sessions only.
+   */
+  readonly leaseMs?: number | undefined;
+  /**
+   * Who says that word: `auto` (the default) the SDK, as long as the handler runs; `manual` only
+   * the handler, by `request.extend()`, so that one that hangs loses its request.
+   */
+  readonly extend?: 'auto' | 'manual' | undefined;
   /** Stops the offer, as `stop` does. */
   readonly signal?: AbortSignal | undefined;
+}
+
+const LEASE_MS = 30_000;
+const LEASE_MS_MIN = 100;
+
+/** The options of an offer with their defaults in place. */
+export interface CheckedOffer {
+  readonly pattern: string;
+  readonly filter: SubjectFilter;
+  readonly capacity: number;
+  readonly labels: Labels;
+  readonly leaseMs: number;
+  readonly extend: 'auto' | 'manual';
+  readonly signal: AbortSignal | undefined;
+}
+
+/** @throws {MlmError} INVALID_ARGUMENT naming the option, ABORTED */
+export function checkOffer(service: string, options: OfferOptions): CheckedOffer {
+  const { pattern = '', labels = {}, leaseMs = LEASE_MS, extend = 'auto', signal } = options;
+  checkText('service', service);
+  const filter = new SubjectFilter(checkPattern(pattern));
+  if (checkMs('leaseMs', leaseMs) < LEASE_MS_MIN) {
+    throw new MlmError('INVALID_ARGUMENT', `leaseMs is ${leaseMs}; ${LEASE_MS_MIN} is the least`);
+  }
+  if (!['auto', 'manual'].includes(extend)) {
+    throw new MlmError('INVALID_ARGUMENT', `extend is "${extend}"; it must be "auto" or "manual"`);
+  }
+  checkSignal('the offer', signal);
+  const capacity = capacityOf(options);
+  return { pattern, filter, capacity, labels: checkLabels(labels), leaseMs, extend, signal };
 }
 
 export class Services implements ServiceVerbs {
@@ -34,6 +81,7 @@ export class Services implements ServiceVerbs {
   readonly #declarations = new Map<Offer, Declaration>();
   /** Fires when the client closes; every request carries its signal. */
   readonly #over = new AbortController();
+  readonly #context = v1Context(this.#over.signal);
 
   constructor(room: Room) {
     this.#room = room;
@@ -41,11 +89,7 @@ export class Services implements ServiceVerbs {
 
   /** @throws {MlmError} through its promise; see MlmClient.offer */
   async offer(service: string, options: OfferOptions, handler: Handler): Promise<Offer> {
-    const { pattern = '', signal } = options;
-    checkText('service', service);
-    const concurrency = capacityOf(options);
-    const filter = new SubjectFilter(checkPattern(pattern));
-    checkSignal('the offer', signal);
+    const { pattern, filter, capacity, labels, signal } = checkOffer(service, options);
     const { connection, intake } = this.#room;
     if (this.#offers.get(service)?.some((other) => other.pattern === pattern) === true) {
       const message = `this client already offers "${service}" with the pattern "${pattern}"`;
@@ -55,11 +99,13 @@ export class Services implements ServiceVerbs {
       service,
       pattern,
       filter,
-      concurrency,
+      capacity,
+      labels,
       handler,
       queue: new DeliveryQueue(boundsOf(this.#room), intake, true),
       finish: (request, outcome) => this.#finish(request, outcome),
       withdraw: (stopped) => this.#withdraw(stopped),
+      changed: undefined,
     });
     const declaration = connection.declare(
       { name: 'SERVICE OFFER', address: service, pattern },
@@ -71,8 +117,8 @@ export class Services implements ServiceVerbs {
   }
 
   deliver({ sender, address, subject, tracker, content }: Command<'SERVICE DELIVER'>): void {
-    const { signal } = this.#over;
-    const request = new ServiceRequest(address, sender, subject, tracker, content, signal);
+    const context = this.#context;
+    const request = new ServiceRequest(address, sender, subject, tracker, content, context);
     const offers = this.#offers.get(address);
     // The broker has matched the subject already; its engine may see more in a pattern.
     const offer = offers?.find((candidate) => candidate.matches(subject)) ?? offers?.[0];
@@ -150,6 +196,22 @@ export class Services implements ServiceVerbs {
   }
 }
 
+/** MLM/1 has no words for what a worker may say of a request; only what would be lost is an error. */
+function v1Context(signal: AbortSignal): RequestContext {
+  return {
+    signal,
+    get isOver() {
+      return signal.aborted;
+    },
+    progress: () => undefined,
+    emit: () => {
+      throw notOnV1('to emit a part of a result');
+    },
+    emitPart: () => Promise.resolve(),
+    extend: () => undefined,
+  };
+}
+
 /** The reply that says what became of a request. */
 function replyTo(outcome: Outcome): Buffer[] {
   switch (outcome.kind) {
@@ -168,7 +230,7 @@ function replyTo(outcome: Outcome): Buffer[] {
 }
 
 /** @throws {MlmError} INVALID_ARGUMENT */
-export function capacityOf({ capacity, concurrency }: OfferOptions): number {
+function capacityOf({ capacity, concurrency }: OfferOptions): number {
   if (capacity !== undefined) return checkCount('capacity', capacity);
   return checkCount('concurrency', concurrency ?? 1);
 }

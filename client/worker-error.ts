@@ -30,6 +30,8 @@ export function encodeThrown(thrown: unknown): Buffer[] {
  * requester is told in any case).
  * - `failed`, or any other error: the request is tried again, here or elsewhere, and
  *   becomes a dead letter after a number of attempts; then its requester is told
+ * - `transient`: the same, said by a worker who knows that it passes
+ * - `out-of-memory`: the same, where a worker with more may do it
  * - `bad-input`: it would fail again: it becomes a dead letter, and its requester is told, at once
  * - `not-ready`: another worker is to have it; the attempt does not count
  *
@@ -46,12 +48,14 @@ export class RequestFailure extends Error {
 }
 
 /** How a request failed; see `RequestFailure`. */
-export type FailureClass = 'failed' | 'bad-input' | 'not-ready';
+export type FailureClass = 'failed' | 'bad-input' | 'transient' | 'out-of-memory' | 'not-ready';
 
 /** Bodies that cannot be read stay so; whoever was stopped leaves the request to others. */
 const CLASSES: Readonly<Record<string, FailureClass>> = {
   'bad-input': 'bad-input',
   INVALID_BODY: 'bad-input',
+  transient: 'transient',
+  'out-of-memory': 'out-of-memory',
   'not-ready': 'not-ready',
   STOPPED: 'not-ready',
 };
@@ -65,8 +69,8 @@ export interface Failure {
 
 export function failureOf(thrown: unknown): Failure {
   const code = codeOf(thrown);
-  const reason = fitting(`${code}: ${textOf(thrown)}`);
-  return { class: Object.hasOwn(CLASSES, code) ? (CLASSES[code] ?? 'failed') : 'failed', reason };
+  const known = Object.hasOwn(CLASSES, code) ? CLASSES[code] : undefined;
+  return { class: known ?? 'failed', reason: fitting(`${code}: ${textOf(thrown)}`) };
 }
 
 /** The error for a requester whose request became a dead letter, from what the broker says of it. */

@@ -1,15 +1,9 @@
-// The workers of one process at work: one session for all of them, their offers,
-// the jobs that run, and how all this ends. It knows nothing of process signals
-// and exit statuses; those are run.ts.
-import {
-  connect,
-  MlmError,
-  type MlmClient,
-  type Offer,
-  type ServiceRequest,
-} from '../client/index.js';
-import { Body, JobError, type Job } from './job.js';
-import { logWith, type WorkerLog } from './log.js';
+// The workers of one process at work: one session for all of them, and how all
+// this ends. How a job is done stands in offering.ts; process signals and exit
+// statuses are run.ts.
+import { connect, MlmError, type MlmClient } from '../client/index.js';
+import type { WorkerLog } from './log.js';
+import { Offering } from './offering.js';
 import { resolveSettings, type Settings, type WorkersOptions } from './settings.js';
 import type { Worker } from './worker.js';
 
@@ -31,9 +25,7 @@ export class WorkerGroup {
   readonly ended: Promise<Ending>;
   readonly #client: MlmClient;
   readonly #settings: Settings;
-  readonly #offers: Offer[] = [];
-  /** Each running job, by what cuts it off. */
-  readonly #jobs = new Set<AbortController>();
+  readonly #offerings: Offering[] = [];
   #unfinished = 0;
   #stopping = false;
 
@@ -54,19 +46,14 @@ export class WorkerGroup {
 
   /** How many jobs run now. */
   get running(): number {
-    return this.#jobs.size;
+    return this.#offerings.reduce((sum, { running }) => sum + running, 0);
   }
 
   /** @internal Offers a worker. @throws {MlmError} as MlmClient.offer */
   async offer(worker: Worker): Promise<void> {
-    const { service, pattern, capacity } = worker;
-    const offered = await this.#client.offer(
-      service,
-      { pattern, concurrency: capacity },
-      (request) => this.#handle(worker, request),
-    );
-    this.#offers.push(offered);
-    this.#settings.log.info('offering', { service, pattern, capacity });
+    const offering = new Offering(worker, this.#client, this.#settings.log);
+    await offering.start();
+    this.#offerings.push(offering);
   }
 
   /**
@@ -89,7 +76,7 @@ export class WorkerGroup {
     const { log, drainTimeoutMs } = this.#settings;
     log.info('stopping', { running: this.running });
     const timer = setTimeout(() => this.#cutOff(), drainTimeoutMs);
-    await Promise.all(this.#offers.map((offer) => offer.stop()));
+    await Promise.all(this.#offerings.map((offering) => offering.stop()));
     clearTimeout(timer);
     await this.#untilOpen();
     await this.#client.close();
@@ -108,32 +95,7 @@ export class WorkerGroup {
   }
 
   #cutOff(): void {
-    const error = new JobError('STOPPED', 'this worker was stopped before the job was done');
-    this.#unfinished += this.#jobs.size;
-    for (const job of this.#jobs) job.abort(error);
-    this.#jobs.clear();
-  }
-
-  /** Does one job. What this promise becomes is the reply. */
-  async #handle(worker: Worker, request: ServiceRequest): Promise<unknown> {
-    const { service, subject, sender } = request;
-    const log = logWith(this.#settings.log, { service, subject, sender });
-    const cut = new AbortController();
-    this.#jobs.add(cut);
-    const { signal } = cut;
-    const body = new Body(request);
-    const job: Job = { service, subject, sender, body, signal, log, client: this.#client };
-    const startedMs = performance.now();
-    try {
-      const result = await unlessAborted(signal, worker.handle(job));
-      log.debug('done', { ms: sinceMs(startedMs) });
-      return result;
-    } catch (thrown) {
-      log.warn('failed', { ...describe(thrown), ms: sinceMs(startedMs) });
-      throw thrown;
-    } finally {
-      this.#jobs.delete(cut);
-    }
+    for (const offering of this.#offerings) this.#unfinished += offering.cutOff();
   }
 }
 
@@ -191,31 +153,4 @@ function tellOfSession(client: MlmClient, log: WorkerLog): void {
   });
   client.on('error', (error) => log.error(error.message, { code: error.code }));
   client.on('dropped', ({ from, name, subject }) => log.warn('dropped', { from, name, subject }));
-}
-
-/** The result, unless the signal fires first: then its reason is thrown, whatever the job does. */
-async function unlessAborted(signal: AbortSignal, result: unknown): Promise<unknown> {
-  let onAbort: (() => void) | undefined;
-  const aborted = new Promise((_, reject) => {
-    onAbort = () => reject(signal.reason as Error);
-    signal.addEventListener('abort', onAbort);
-  });
-  try {
-    return await Promise.race([result, aborted]);
-  } finally {
-    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
-  }
-}
-
-function sinceMs(startedMs: number): number {
-  return Math.round(performance.now() - startedMs);
-}
-
-/** A failure as a log shows it. */
-function describe(thrown: unknown): Record<string, unknown> {
-  if (!(thrown instanceof Error)) return { reason: String(thrown) };
-  const code = 'code' in thrown ? thrown.code : thrown.name;
-  return thrown instanceof JobError || thrown instanceof MlmError
-    ? { code, reason: thrown.message }
-    : { code, reason: thrown.message, stack: thrown.stack };
 }

@@ -1,6 +1,6 @@
 // What a handler is given: one request as a job, its body, and the ways to say
 // that it failed. It holds no session and runs nothing.
-import { MlmError, type Message, type MlmClient } from '../client/index.js';
+import { MlmError, type Labels, type Message, type MlmClient } from '../client/index.js';
 import type { WorkerLog } from './log.js';
 
 /** What a body is read from: any message of the SDK, or a test's own. */
@@ -52,26 +52,63 @@ export interface Job {
   readonly subject: string;
   /** The address of the requester; empty where it is anonymous and gets no reply. */
   readonly sender: string;
+  /** The requester's name for the request, or its id where it was submitted; empty where it has none. */
+  readonly tracker: string;
+  /** How often it was given to a worker, this time included. Always 1 with a broker of MLM/1 only. */
+  readonly attempt: number;
   readonly body: Body;
-  /** Fires when nobody will take the reply any more: the time to finish is over, or the session. */
+  /**
+   * Fires when nobody wants the result any more: the request was cancelled, its deadline or the
+   * time limit is over, the broker has given it to another worker, the session is lost, or the
+   * time to finish after SIGTERM is over. The reason is an error that says which. A handler that
+   * does not end within five seconds after it is left behind: its result is thrown away.
+   */
   readonly signal: AbortSignal;
   /** A log whose lines name this job. */
   readonly log: WorkerLog;
   /** To send to streams, to mailboxes and to other services. */
   readonly client: JobClient;
+  /**
+   * Tells the requester how far the work is, as often as you like: about ten times a second at
+   * most is passed on, the last word always.
+   *
+   * @param fraction from 0 to 1
+   * @param note for people
+   */
+  progress(fraction?: number, note?: string): void;
+  /**
+   * Sends the requester a part of the result, in order, none left out; the result is still what
+   * the handler returns. A handler may also return an async iterable (as an async generator does):
+   * its items are such parts.
+   *
+   * @throws {MlmError} UNSUPPORTED with a broker of MLM/1 only, BUFFER_FULL, INVALID_ARGUMENT, or the
+   *   reason of the signal where that has fired
+   */
+  emit(body: unknown): void;
+  /** Says that this worker still works on it; needed only where the worker has `extend: 'manual'`. */
+  extend(): void;
+  /**
+   * Changes what the worker says of itself, until it says otherwise: `{ models: ['sam3'] }` once
+   * that is loaded. Requests may need or prefer it. Labels that are not named stay.
+   */
+  announce(labels: Labels): void;
 }
 
 /**
- * Thrown by a handler to fail a job with a code of its own. A job that fails is tried again
- * a few times, here or by another worker, then kept as a dead letter; one with the code
- * `bad-input` becomes that at once; one with the code `not-ready` is left to another worker.
+ * Thrown by a handler to fail a job with a code of its own. Some codes are classes of failures:
+ * - `bad-input`: no worker can do it: it becomes a dead letter at once
+ * - `not-ready`: it is left to another worker; the attempt does not count
+ * - `out-of-memory`: it is tried again; a worker with more may do it
+ * - `transient`, and any other code: it is tried again a few times, each time after a longer
+ *   while, here or by another worker, then kept as a dead letter
+ *
  * In the end the requester's promise rejects with `WORKER_ERROR`, this code as `workerCode`,
  * and the message. Whatever else a handler throws is reported too, by its own `code`, else
  * its `name`. (With a broker that speaks MLM/1 only, every failure is final.)
  */
 export class JobError extends Error {
   override readonly name = 'JobError';
-  /** Short and fixed, for programs: `bad-input` for a request that no worker can do. */
+  /** Short and fixed, for programs. */
   readonly code: string;
 
   constructor(code: string, message: string, options?: ErrorOptions) {

@@ -26,10 +26,6 @@ export interface Sending {
   readonly count: number;
   readonly bytes: number;
   readonly waiters: readonly Waiter[];
-  /** Goes out right behind it, in the same batch. */
-  readonly after: NativeCommand<'CONFIRM DELIVERY'> | undefined;
-  /** Of no use in any other session than this one. */
-  readonly sessionBound: boolean;
   /** The number of its last message, in the session that it was sent in. */
   last: number;
   /** The sequence that its first message got. */
@@ -79,6 +75,16 @@ export class NativeOutbox {
     this.#onRefused = onRefused;
   }
 
+  /** How many sendings were ever added. */
+  get added(): number {
+    return this.#added;
+  }
+
+  /** How many of them do not wait to leave any more. */
+  get passed(): number {
+    return this.#added - (this.#sendings.length - this.#next);
+  }
+
   get messages(): number {
     return this.#messages;
   }
@@ -125,21 +131,17 @@ export class NativeOutbox {
     command: NativeCommand<'MAILBOX SEND' | 'SERVICE SEND'>,
     bytes: number,
     waiter: Waiter | undefined,
-    after?: NativeCommand<'CONFIRM DELIVERY'>,
   ): Sending {
     this.seal();
     this.#messages++;
     this.#bytes += bytes;
     const waiters = waiter === undefined ? [] : [waiter];
-    const sessionBound = after !== undefined;
     return this.#push({
       command,
       writer: undefined,
       count: 1,
       bytes,
       waiters,
-      after,
-      sessionBound,
     });
   }
 
@@ -159,8 +161,7 @@ export class NativeOutbox {
     const handed: Handed = writer.take();
     const command: SendCommand = { name: 'STREAM SEND', handle: 0, sections: handed.sections };
     const { count, bytes, waiters } = handed;
-    const [after, sessionBound] = [undefined, false];
-    return this.#push({ command, writer, count, bytes, waiters, after, sessionBound });
+    return this.#push({ command, writer, count, bytes, waiters });
   }
 
   #push(given: Omit<Sending, 'last' | 'sequence' | 'error'>): Sending {
@@ -202,7 +203,6 @@ export class NativeOutbox {
     for (const sending of again) {
       // A refusal counts, though the word about the others was lost.
       if (sending.error !== undefined) this.#settle(sending);
-      else if (sending.sessionBound) this.#forget(sending);
       else this.#sendings.push(sending);
     }
     this.#wake();

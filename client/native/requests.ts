@@ -1,24 +1,46 @@
 // The requester's side of services in native sessions: sends a request, waits
 // for the reply, which comes as mail with the request's tracker, or for the word
-// that there will be none.
+// that there will be none. What nobody waits for any more is cancelled; a reply
+// that comes all the same is taken and thrown away.
 import { randomBytes } from 'node:crypto';
-import { PLAIN_REQUEST, STATUS, type NativeCommand } from '../../protocol/index.js';
+import { PLAIN_REQUEST, PROGRESS_KIND, STATUS, type NativeCommand } from '../../protocol/index.js';
 import { encodeBody } from '../body.js';
 import type { MlmError } from '../errors.js';
 import { confirmError } from '../mailbox.js';
-import { Reply } from '../message.js';
+import { Message, Reply } from '../message.js';
 import { Pending } from '../pending.js';
-import { brokerTimeoutMs, checkRequest, type RequestOptions } from '../requests.js';
+import {
+  brokerTimeoutMs,
+  checkRequest,
+  type CheckedTerms,
+  type RequestOptions,
+} from '../requests.js';
 import type { Room } from '../room.js';
 import type { RequestVerbs } from '../rooms.js';
+import { readProgress } from '../service-request.js';
 import { deadLetterError, readWorkerError } from '../worker-error.js';
+import { LateReplies } from './late.js';
+import type { Sending } from './outbox.js';
 import { send } from './sending.js';
+
+/** A request whose reply is awaited. */
+interface Asked {
+  readonly service: string;
+  readonly subject: string;
+  readonly sending: Sending;
+  readonly options: RequestOptions;
+}
+
+/** Trackers as clients of this kind make them; also those of whoever had the address before. */
+const TRACKER = /^r-[0-9a-f]{12}-\d+$/;
 
 export class NativeRequests implements RequestVerbs {
   readonly #room: Room;
   readonly #pending: Pending<Reply>;
   readonly #trackerPrefix = `r-${randomBytes(6).toString('hex')}-`;
   readonly #onAwaited: () => void;
+  readonly #asked = new Map<string, Asked>();
+  readonly #late: LateReplies;
   #trackers = 0;
 
   /** @param onAwaited told when one more reply is awaited */
@@ -26,11 +48,12 @@ export class NativeRequests implements RequestVerbs {
     this.#room = room;
     this.#onAwaited = onAwaited;
     this.#pending = new Pending(room.clock, room.intake);
+    this.#late = new LateReplies(room.clock);
   }
 
-  /** How many replies are awaited. */
+  /** How many replies are awaited, or may come though nobody waits for them. */
   get awaited(): number {
-    return this.#pending.size;
+    return this.#pending.size + this.#late.size;
   }
 
   /** @throws {MlmError} through its promise; see MlmClient.request */
@@ -38,45 +61,44 @@ export class NativeRequests implements RequestVerbs {
     service: string,
     subject: string,
     body: unknown,
-    given: RequestOptions = {},
+    options: RequestOptions = {},
   ): Promise<Reply> {
     const { address } = this.#room.options;
-    const { timeoutMs, signal, priority, delayMs } = checkRequest(address, service, subject, given);
+    const checked = checkRequest(address, service, subject, options);
+    const { timeoutMs, signal } = checked;
     const tracker = `${this.#trackerPrefix}${++this.#trackers}`;
-    const command: NativeCommand<'SERVICE SEND'> = {
-      ...PLAIN_REQUEST,
-      address: service,
-      subject,
-      tracker,
-      timeout: brokerTimeoutMs(timeoutMs),
-      priority,
-      delay: delayMs,
-      content: encodeBody(body),
-    };
+    const command = requestCommand(service, subject, tracker, body, checked);
+    command.timeout = brokerTimeoutMs(timeoutMs);
     const sending = send(
       this.#room,
       command,
       () => undefined,
       (error) => void this.#pending.reject(tracker, error),
     );
+    this.#asked.set(tracker, { service, subject, sending, options });
     const reply = this.#pending.add(tracker, {
       what: `request "${subject}" to service "${service}"`,
       timeoutMs,
       signal,
-      onGone: () => void this.#room.native.outbox.withdraw(sending),
+      onGone: () => this.#giveUp(tracker),
     });
     this.#onAwaited();
-    return reply;
+    try {
+      return await reply;
+    } finally {
+      this.#asked.delete(tracker);
+    }
   }
 
-  /** Mail has come. @returns false where it is no reply to a request of this client */
+  /** Mail has come. @returns false where it is no reply to a request of a client with this address */
   onMail({ sender, subject, tracker, content }: NativeCommand<'MAILBOX DELIVER'>): boolean {
-    if (!this.#owns(tracker)) return false;
+    if (!TRACKER.test(tracker)) return false;
     const error = readWorkerError(sender, content);
     const awaited =
       error === undefined
         ? this.#pending.resolve(tracker, new Reply(subject, sender, [...content]))
         : this.#pending.reject(tracker, error);
+    this.#late.delete(tracker);
     // An error reply beside the word that the request is a dead letter says nothing new.
     if (!awaited && error === undefined) {
       // Too late, or a second reply to the same request.
@@ -88,23 +110,86 @@ export class NativeRequests implements RequestVerbs {
 
   /** A CONFIRM has come. @returns false where it is not for a request of this client */
   onConfirm({ tracker, statusCode, statusReason }: NativeCommand<'CONFIRM'>): boolean {
-    if (!this.#owns(tracker)) return false;
+    if (!tracker.startsWith(this.#trackerPrefix)) return false;
     // A worker has done it: the reply is on its way.
     if (statusCode === STATUS.SUCCESS) return true;
-    const error =
-      statusCode === STATUS.EXPIRED
-        ? confirmError('the request', statusCode, statusReason)
-        : deadLetterError(statusReason, statusCode);
-    this.#pending.reject(tracker, error);
+    this.#late.delete(tracker);
+    this.#pending.reject(tracker, endError(statusCode, statusReason));
     return true;
   }
 
-  /** The client is over. */
-  end(error: MlmError): void {
-    this.#pending.fail(error);
+  /** A worker has said how far it is, or sent a part of the result. */
+  onProgressed({ tracker, kind, content }: NativeCommand<'PROGRESSED'>): void {
+    const asked = this.#asked.get(tracker);
+    if (asked === undefined) return;
+    const { onProgress, onPartial } = asked.options;
+    const { events } = this.#room;
+    if (kind === PROGRESS_KIND.progress) events.tell(onProgress, readProgress(content));
+    if (kind === PROGRESS_KIND.partial) {
+      events.tell(onPartial, new Message(asked.subject, '', [...content]));
+    }
   }
 
-  #owns(tracker: string): boolean {
-    return tracker.startsWith(this.#trackerPrefix);
+  /** The client is over: what it asked for is wanted by nobody. */
+  end(error: MlmError): void {
+    for (const tracker of this.#asked.keys()) this.#giveUp(tracker);
+    this.#pending.fail(error);
+    this.#late.stop();
   }
+
+  /** Nobody waits for a reply any more: takes the request back, or cancels it. */
+  #giveUp(tracker: string): void {
+    const asked = this.#asked.get(tracker);
+    if (asked === undefined) return;
+    this.#asked.delete(tracker);
+    const { service, sending } = asked;
+    const everLeft = sending.last > 0;
+    if (this.#room.native.outbox.withdraw(sending) && !everLeft) return;
+    this.#late.add(tracker);
+    this.#cancel(service, tracker);
+  }
+
+  #cancel(service: string, tracker: string): void {
+    const { connection, native } = this.#room;
+    if (connection.over !== undefined) return;
+    native.call(
+      'request.cancel',
+      { service, tracker },
+      {
+        done: () => this.#late.delete(tracker),
+        // It is done, or never came: if there is a reply, it is in the mailbox.
+        refused: () => this.#onAwaited(),
+        dropped: () => this.#cancel(service, tracker),
+      },
+    );
+  }
+}
+
+/** A request as it travels, without a timeout. @throws {MlmError} INVALID_ARGUMENT for the body */
+export function requestCommand(
+  service: string,
+  subject: string,
+  tracker: string,
+  body: unknown,
+  { priority, delayMs, deadlineMs, key, wants }: CheckedTerms,
+): NativeCommand<'SERVICE SEND'> {
+  return {
+    ...PLAIN_REQUEST,
+    address: service,
+    subject,
+    tracker,
+    priority,
+    delay: delayMs,
+    deadline: deadlineMs,
+    key,
+    wants,
+    content: encodeBody(body),
+  };
+}
+
+/** The error for a request that will not be done, from the broker's last word about it. */
+function endError(statusCode: number, reason: string): MlmError {
+  return statusCode === STATUS.EXPIRED || statusCode === STATUS.CANCELLED
+    ? confirmError('the request', statusCode, reason)
+    : deadLetterError(reason, statusCode);
 }

@@ -60,7 +60,13 @@ export class NativeRooms implements Rooms {
         this.#mailCame(delivery);
         break;
       case 'SERVICE DELIVER':
-        this.services.deliver(delivery, new HeldDelivery(this.#room.native, delivery));
+        this.services.deliver(delivery);
+        break;
+      case 'REVOKED':
+        this.services.revoked(delivery);
+        break;
+      case 'PROGRESSED':
+        this.requests.onProgressed(delivery);
         break;
       case 'CONFIRM':
         this.#confirmed(delivery);

@@ -1,41 +1,57 @@
-// The worker's side of services in native sessions. A request is held until it
-// is confirmed; its reply and its confirm travel in one batch, so that both are
-// durable together. When the session is lost, the broker gives what it held to
-// other workers, and the handlers that run here are told by their signals.
+// The worker's side of services in native sessions: offers them, brings each
+// request to its offer, says what became of it. A request is held until that is
+// said; when the session is lost or the broker takes a request back, its handler
+// is told by its signal. How long the broker believes in a handler without a word
+// (the lease) is extended here, for all requests of an offer together.
 import { STATUS, type NativeCommand } from '../../protocol/index.js';
 import { aborted, closedError, MlmError } from '../errors.js';
-import { ServiceRequest } from '../message.js';
 import { Offer, type Handler, type Outcome } from '../offer.js';
-import { checkPattern, checkSignal, checkText } from '../options.js';
 import { DeliveryQueue } from '../queue.js';
 import type { Room } from '../room.js';
 import type { ServiceVerbs } from '../rooms.js';
-import { capacityOf, type OfferOptions } from '../services.js';
-import { SubjectFilter } from '../subject-filter.js';
-import { bytesOf } from '../value.js';
-import { encodeThrown, failureOf } from '../worker-error.js';
-import type { HeldDelivery } from './held.js';
+import { checkOffer, type OfferOptions } from '../services.js';
+import { ServiceRequest } from '../service-request.js';
+import { failureOf } from '../worker-error.js';
+import { HeldRequest } from './held-request.js';
+import { Lease } from './lease.js';
 import type { Member } from './session.js';
 
 const UNBOUNDED = { messagesMax: Infinity, bytesMax: Infinity };
+const BAD_INPUT = 400;
+/** Another worker is to have it; the attempt does not count. */
+const NOT_READY = 503;
+
 /** How the broker is told what became of an attempt; docs/protocol.md, "Deliveries". */
-const STATUS_OF = { failed: 300, 'bad-input': 400, 'not-ready': 503 } as const;
+const STATUS_OF = {
+  failed: STATUS.FAILED,
+  transient: STATUS.FAILED,
+  'out-of-memory': STATUS.FAILED,
+  'bad-input': BAD_INPUT,
+  'not-ready': NOT_READY,
+} as const;
 
 /** An offer, and what waits for the broker's word about it. */
 interface Offered {
   readonly offer: Offer;
-  readonly capacity: number;
+  readonly leaseMs: number;
+  readonly lease: Lease;
   accepted: boolean;
   readonly ready: (error?: MlmError) => void;
+}
+
+/** A request that is held, and the offer that it was brought to. */
+interface Held {
+  readonly held: HeldRequest;
+  readonly lease: Lease | undefined;
 }
 
 export class NativeServices implements ServiceVerbs, Member {
   readonly #room: Room;
   readonly #offered = new Map<string, Offered[]>();
-  /** The delivery that is to be confirmed for a request. */
-  readonly #held = new WeakMap<ServiceRequest, HeldDelivery>();
-  /** Fires when the session is lost, or the client closes. */
-  #session = new AbortController();
+  /** What is held for each request whose handler has not ended. */
+  readonly #held = new Map<ServiceRequest, Held>();
+  /** The same by the number of the delivery, in this session. */
+  readonly #deliveries = new Map<number, HeldRequest>();
 
   constructor(room: Room) {
     this.#room = room;
@@ -44,12 +60,9 @@ export class NativeServices implements ServiceVerbs, Member {
 
   /** @throws {MlmError} through its promise; see MlmClient.offer */
   async offer(service: string, options: OfferOptions, handler: Handler): Promise<Offer> {
-    const { pattern = '', signal } = options;
-    checkText('service', service);
-    const capacity = capacityOf(options);
-    const filter = new SubjectFilter(checkPattern(pattern));
-    checkSignal('the offer', signal);
-    const { connection, intake } = this.#room;
+    const checked = checkOffer(service, options);
+    const { pattern, filter, capacity, labels, leaseMs, extend, signal } = checked;
+    const { connection, clock, intake } = this.#room;
     if (connection.over !== undefined) throw connection.over;
     const others = this.#offered.get(service) ?? [];
     if (others.some(({ offer }) => offer.pattern === pattern)) {
@@ -60,19 +73,26 @@ export class NativeServices implements ServiceVerbs, Member {
       service,
       pattern,
       filter,
-      concurrency: capacity,
+      capacity,
+      labels,
       handler,
       queue: new DeliveryQueue(UNBOUNDED, intake, true),
       finish: (request, outcome) => this.#finish(request, outcome),
       withdraw: (stopped) => this.#withdraw(stopped),
+      changed: (changed) => this.#changed(changed),
     });
-    await this.#declare(offer, capacity, signal);
+    const lease = new Lease(clock, extend === 'auto', {
+      leaseMs: () => Math.min(leaseMs, this.#leaseMs(service)),
+      // What waits for a handler here could be with a worker that has time.
+      turn: () => offer.giveBack(),
+    });
+    await this.#declare(offer, leaseMs, lease, signal);
     return offer;
   }
 
-  deliver(delivery: NativeCommand<'SERVICE DELIVER'>, held: HeldDelivery): void {
+  deliver(delivery: NativeCommand<'SERVICE DELIVER'>): void {
     const { address, sender, subject, tracker, content, attempt, timeMs } = delivery;
-    const { signal } = this.#session;
+    const held = new HeldRequest(this.#room, delivery);
     const frames = [...content];
     const request = new ServiceRequest(
       address,
@@ -80,41 +100,63 @@ export class NativeServices implements ServiceVerbs, Member {
       subject,
       tracker,
       frames,
-      signal,
+      held,
       attempt,
       timeMs,
     );
-    this.#held.set(request, held);
     const offers = this.#offered.get(address);
     // The broker has matched the subject already; its engine may see more in a pattern.
     const chosen = offers?.find(({ offer }) => offer.matches(subject)) ?? offers?.[0];
+    this.#held.set(request, { held, lease: chosen?.lease });
+    this.#deliveries.set(held.delivery, held);
+    chosen?.lease.add(held);
     if (chosen === undefined) this.#finish(request, { kind: 'stopped' });
     else chosen.offer.take(request);
   }
 
+  /** The broker has taken a request back. */
+  revoked({ delivery, epoch, statusCode, statusReason }: NativeCommand<'REVOKED'>): void {
+    const held = this.#deliveries.get(delivery);
+    if (held?.epoch === epoch) held.revoke(revocation(statusCode, statusReason));
+  }
+
   sessionOpened(): void {
-    this.#session = new AbortController();
     for (const service of this.#offered.keys()) this.#offerAll(service);
   }
 
   sessionLost(): void {
     const message = 'the session is lost: the request is given to another worker';
-    this.#session.abort(new MlmError('DISCONNECTED', message));
+    this.#endRequests(new MlmError('DISCONNECTED', message));
+    this.#deliveries.clear();
   }
 
   stopAll(): void {
     for (const offers of this.#offered.values()) {
       for (const { offer } of offers) offer.refuseWaiting();
     }
-    this.#session.abort(closedError());
+    this.#endRequests(closedError());
   }
 
   /** The client is over: offers that wait for the broker's word get none. */
   end(error: MlmError): void {
-    for (const offers of this.#offered.values()) for (const { ready } of offers) ready(error);
+    for (const offers of this.#offered.values()) {
+      for (const { ready, lease } of offers) {
+        lease.stop();
+        ready(error);
+      }
+    }
   }
 
-  async #declare(offer: Offer, capacity: number, signal: AbortSignal | undefined): Promise<void> {
+  #endRequests(error: MlmError): void {
+    for (const { held } of this.#held.values()) held.end(error);
+  }
+
+  async #declare(
+    offer: Offer,
+    leaseMs: number,
+    lease: Lease,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const { service } = offer;
     const onAbort = (): void => {
       if (signal !== undefined) settle(aborted('the offer', signal));
@@ -125,7 +167,8 @@ export class NativeServices implements ServiceVerbs, Member {
       settle = (error) => (error === undefined ? resolve() : reject(error));
     });
     signal?.addEventListener('abort', onAbort, { once: true });
-    const offered: Offered = { offer, capacity, accepted: false, ready: (error) => settle(error) };
+    const told = (error?: MlmError): void => settle(error);
+    const offered: Offered = { offer, leaseMs, lease, accepted: false, ready: told };
     this.#offered.set(service, [...(this.#offered.get(service) ?? []), offered]);
     if (this.#room.native.isOpen) this.#offerAll(service);
     try {
@@ -137,25 +180,45 @@ export class NativeServices implements ServiceVerbs, Member {
     }
   }
 
-  /** Tells the broker of every offer of a service. Its capacity is that of all of them together. */
-  #offerAll(service: string): void {
+  /** To the broker, the offers of a service are one worker with several patterns. */
+  #offerAll(service: string, told?: () => void): void {
     const offers = this.#offered.get(service) ?? [];
-    const capacity = offers.reduce((sum, offered) => sum + offered.capacity, 0);
+    const capacity = offers.reduce((sum, { offer }) => sum + offer.capacity, 0);
+    const labels = Object.assign({}, ...offers.map(({ offer }) => offer.labels)) as object;
+    const leaseMs = this.#leaseMs(service);
     for (const offered of offers) {
       const { pattern } = offered.offer;
       this.#room.native.call(
         'offer',
-        { service, pattern, capacity },
+        { service, pattern, capacity, labels, leaseMs },
         {
           done: () => {
             offered.accepted = true;
             offered.ready();
+            told?.();
           },
-          refused: (error) => this.#onRefused(offered, error),
-          dropped: () => undefined,
+          refused: (error) => {
+            this.#onRefused(offered, error);
+            told?.();
+          },
+          // The next session begins with all offers as they are then.
+          dropped: () => told?.(),
         },
       );
     }
+  }
+
+  #leaseMs(service: string): number {
+    const leases = (this.#offered.get(service) ?? []).map(({ leaseMs }) => leaseMs);
+    return Math.min(...leases);
+  }
+
+  /** @returns resolves when the broker knows, or will know with the next session */
+  #changed(offer: Offer): Promise<void> {
+    const { connection, native } = this.#room;
+    if (connection.over !== undefined) return Promise.reject(connection.over);
+    if (!native.isOpen) return Promise.resolve();
+    return new Promise((resolve) => this.#offerAll(offer.service, resolve));
   }
 
   /** Refused at first, the promise of `offer` tells; refused in a later session, an event. */
@@ -188,54 +251,41 @@ export class NativeServices implements ServiceVerbs, Member {
   }
 
   #finish(request: ServiceRequest, outcome: Outcome): void {
-    const held = this.#held.get(request) as HeldDelivery;
+    const { held, lease } = this.#held.get(request) as Held;
+    this.#held.delete(request);
+    if (this.#deliveries.get(held.delivery) === held) this.#deliveries.delete(held.delivery);
+    lease?.remove(held);
     switch (outcome.kind) {
       case 'done':
-        this.#reply(request, outcome.content, held.settling(STATUS.SUCCESS));
+        this.#reply(held, outcome.content);
         break;
-      case 'failed':
-        this.#fail(request, held, outcome.thrown);
+      case 'failed': {
+        const failure = failureOf(outcome.thrown);
+        held.settle(STATUS_OF[failure.class], failure.reason);
         break;
+      }
       case 'stopped':
       case 'overloaded':
-        held.settle(STATUS_OF['not-ready'], 'this worker has stopped');
+        held.settle(NOT_READY, 'this worker has stopped');
     }
   }
 
-  #fail(request: ServiceRequest, held: HeldDelivery, thrown: unknown): void {
-    const failure = failureOf(thrown);
-    const status = STATUS_OF[failure.class];
-    const confirm = held.settling(status, failure.reason);
-    // What is final is said to the requester in full; the rest only if it becomes so.
-    if (failure.class === 'bad-input') this.#reply(request, encodeThrown(thrown), confirm);
-    else if (confirm !== undefined) this.#room.native.say(confirm);
+  /** What the broker does not take would fail again. */
+  #reply(held: HeldRequest, content: Buffer[]): void {
+    const tooLarge = held.whyTooLarge(content);
+    if (tooLarge === undefined) held.reply(content);
+    else held.settle(BAD_INPUT, `bad-input: ${tooLarge}`);
   }
+}
 
-  /** Sends a reply and the confirm behind it; nothing where the request is not ours any more. */
-  #reply(
-    { sender, subject, tracker }: ServiceRequest,
-    content: Buffer[],
-    confirm: NativeCommand<'CONFIRM DELIVERY'> | undefined,
-  ): void {
-    const { events, native } = this.#room;
-    if (confirm === undefined) return;
-    if (sender === '') {
-      native.say(confirm);
-      return;
-    }
-    const command: NativeCommand<'MAILBOX SEND'> = {
-      name: 'MAILBOX SEND',
-      address: sender,
-      subject,
-      tracker,
-      timeout: 0,
-      content,
-    };
-    const failed = (error: MlmError): void => {
-      if (error.code === 'REFUSED') events.report(error);
-    };
-    const waiter = { index: 0, accepted: () => undefined, failed };
-    native.outbox.add(command, bytesOf(content), waiter, confirm);
-    native.wake();
+/** Why the broker has taken a request back. */
+function revocation(status: number, reason: string): MlmError {
+  const why = reason === '' ? '' : `: ${reason}`;
+  if (status === STATUS.CANCELLED) {
+    return new MlmError('CANCELLED', `the request was cancelled${why}`, { status });
   }
+  if (status === STATUS.EXPIRED) {
+    return new MlmError('EXPIRED', `the deadline of the request is over${why}`, { status });
+  }
+  return new MlmError('REVOKED', `the broker has taken the request back${why}`, { status });
 }

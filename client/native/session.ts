@@ -14,16 +14,26 @@ import {
 } from '../../protocol/index.js';
 import { MlmError } from '../errors.js';
 import { Fifo } from '../fifo.js';
+import { bytesOf } from '../value.js';
 import type { NativeOutbox } from './outbox.js';
 import { StreamWriter } from './stream-writer.js';
 
 /** A command that does not count as a sending, and means something in this session only. */
 export type SessionCommand = NativeCommand<
-  Exclude<NativeClientCommandName, 'CALL' | 'STREAM SEND' | 'MAILBOX SEND' | 'SERVICE SEND'>
+  Exclude<
+    NativeClientCommandName,
+    'CALL' | 'STREAM SEND' | 'STREAM SEND ONCE' | 'MAILBOX SEND' | 'SERVICE SEND'
+  >
 >;
 
 export type NativeDelivery = NativeCommand<
-  'STREAM DELIVER' | 'GAP' | 'MAILBOX DELIVER' | 'SERVICE DELIVER' | 'CONFIRM'
+  | 'STREAM DELIVER'
+  | 'GAP'
+  | 'MAILBOX DELIVER'
+  | 'SERVICE DELIVER'
+  | 'REVOKED'
+  | 'PROGRESSED'
+  | 'CONFIRM'
 >;
 
 /** What hangs on the session: readers, the mailbox, offers. */
@@ -51,6 +61,13 @@ export interface Speaker {
   speak(): void;
 }
 
+/** A word that is said behind the sendings that were there before it. */
+interface LastWord {
+  /** How many sendings were added before it. */
+  readonly behind: number;
+  readonly command: SessionCommand;
+}
+
 interface Call {
   readonly command: NativeCommand<'CALL'>;
   readonly answer: CallAnswer;
@@ -68,7 +85,10 @@ export class NativeSession {
   readonly #writers = new Map<string, StreamWriter>();
   readonly #batch = new BatchWriter();
   readonly #words = new Fifo<SessionCommand | NativeCommand<'CALL'>>();
+  readonly #lastWords = new Fifo<LastWord>();
   readonly #speakers = new Set<Speaker>();
+  /** Who waits until the words have left. */
+  #listeners: (() => void)[] = [];
   readonly #calls = new Map<number, CallAnswer>();
   /** Calls that wait for a session. */
   #waiting: Call[] = [];
@@ -77,6 +97,10 @@ export class NativeSession {
   #lastCall = 0;
   /** Tells sessions apart: rises with each. */
   epoch = 0;
+  /** The largest message that the broker takes, octets. */
+  messageBytesMax = Infinity;
+  /** Octets of content in words that have not left. */
+  wordBytes = 0;
 
   constructor(outbox: NativeOutbox, hooks: SessionHooks) {
     this.outbox = outbox;
@@ -126,7 +150,10 @@ export class NativeSession {
     this.#wake = undefined;
     this.#batch.take();
     this.#words.drain();
+    this.#lastWords.drain();
+    this.wordBytes = 0;
     this.#speakers.clear();
+    this.#wordsHaveLeft();
     for (const writer of this.#writers.values()) writer.forgetHandle();
     this.outbox.rewind();
     const calls = [...this.#calls.values()];
@@ -145,8 +172,23 @@ export class NativeSession {
   /** Says something in this session; nothing where there is none. */
   say(command: SessionCommand): void {
     if (this.#wake === undefined) return;
+    if ('content' in command) this.wordBytes += bytesOf(command.content);
     this.#words.push(command);
     this.wake();
+  }
+
+  /** As `say`, behind everything that was sent before. */
+  sayLast(command: SessionCommand): void {
+    if (this.#wake === undefined) return;
+    this.outbox.seal();
+    this.#lastWords.push({ behind: this.outbox.added, command });
+    this.wake();
+  }
+
+  /** Resolves when everything that was said has left, or means nothing any more. */
+  wordsLeft(): Promise<void> {
+    if (this.#words.length === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#listeners.push(resolve));
   }
 
   /** Has `speaker.speak` called once, before the next batch leaves. */
@@ -189,13 +231,29 @@ export class NativeSession {
     while (batch.count < BATCH_COMMANDS && batch.bytes < BATCH_BYTES) {
       const word = this.#words.shift();
       if (word === undefined) break;
+      if ('content' in word) this.wordBytes -= bytesOf(word.content);
       batch.add(word);
     }
+    if (this.#words.length === 0) this.#wordsHaveLeft();
     this.outbox.seal();
     while (batch.count < BATCH_COMMANDS && batch.bytes < BATCH_BYTES && this.#addSending()) {
       // Until the batch is full, or nothing more may leave.
     }
+    if (this.#words.length === 0) this.#addLastWords();
     return batch.take();
+  }
+
+  #addLastWords(): void {
+    let last = this.#lastWords.peek();
+    while (last !== undefined && last.behind <= this.outbox.passed) {
+      this.#batch.add(last.command);
+      this.#lastWords.shift();
+      last = this.#lastWords.peek();
+    }
+  }
+
+  #wordsHaveLeft(): void {
+    for (const told of this.#listeners.splice(0)) told();
   }
 
   #letSpeak(): void {
@@ -209,7 +267,7 @@ export class NativeSession {
     const { outbox } = this;
     const sending = outbox.peek();
     if (sending === undefined) return false;
-    const { writer, command, after } = sending;
+    const { writer, command } = sending;
     if (writer !== undefined) {
       if (writer.handle === 0) {
         this.#openWriter(writer);
@@ -218,7 +276,6 @@ export class NativeSession {
       if (command.name === 'STREAM SEND') command.handle = writer.handle;
     }
     this.#batch.add(command);
-    if (after !== undefined) this.#batch.add(after);
     outbox.left();
     return true;
   }
@@ -269,6 +326,8 @@ export class NativeSession {
       case 'GAP':
       case 'MAILBOX DELIVER':
       case 'SERVICE DELIVER':
+      case 'REVOKED':
+      case 'PROGRESSED':
       case 'CONFIRM':
         this.#hooks.deliver(command);
         break;

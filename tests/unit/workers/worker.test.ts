@@ -8,13 +8,29 @@ it('a worker has its defaults', () => {
     service: 'speak',
     pattern: '',
     capacity: 1,
+    labels: {},
+    leaseMs: undefined,
+    extend: 'auto',
+    timeLimitMs: undefined,
+    failuresMax: 5,
     handle,
   });
 });
 
 it('a worker keeps what was said, and cannot be changed', () => {
-  const worker = defineWorker({ service: 'speak', pattern: '^en/', capacity: 3, handle });
-  expect(worker).toEqual({ service: 'speak', pattern: '^en/', capacity: 3, handle });
+  const definition: WorkerDefinition = {
+    service: 'speak',
+    pattern: '^en/',
+    capacity: 3,
+    labels: { gpu: true, models: ['small', 'large'] },
+    leaseMs: 5000,
+    extend: 'manual',
+    timeLimitMs: 60_000,
+    failuresMax: 0,
+    handle,
+  };
+  const worker = defineWorker(definition);
+  expect(worker).toEqual(definition);
   expect(Object.isFrozen(worker)).toBe(true);
 });
 
@@ -25,6 +41,12 @@ it.each([
   [{ service: 'speak', capacity: 0, handle }, 'capacity is 0'],
   [{ service: 'speak', capacity: 1.5, handle }, 'capacity is 1.5'],
   [{ service: 'speak', capacity: '2', handle }, 'capacity is 2; it must be a whole number'],
+  [{ service: 'speak', labels: ['gpu'], handle }, 'labels must be a map'],
+  [{ service: 'speak', labels: { gpu: {} }, handle }, 'labels: "gpu" must be a string, a number'],
+  [{ service: 'speak', leaseMs: 0, handle }, 'leaseMs is 0; it must be a whole number of milli'],
+  [{ service: 'speak', timeLimitMs: -1, handle }, 'timeLimitMs is -1'],
+  [{ service: 'speak', extend: 'never', handle }, 'extend is "never"'],
+  [{ service: 'speak', failuresMax: 1.5, handle }, 'failuresMax is 1.5'],
   [{ service: 'speak' }, 'handle must be a function'],
 ])('%j is refused', (definition, message) => {
   const define = (): unknown => defineWorker(definition as unknown as WorkerDefinition);
