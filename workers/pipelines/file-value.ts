@@ -2,9 +2,14 @@
 // its octets lie, which are fetched only when somebody needs them. A worker cannot
 // make up such a thing in its reply: what counts is the class, not the fields.
 
+/** The stream of files that runs are given; the subject is RUN/INPUT. */
+export const FILES_STREAM = 'pipelines.files';
+/** The broker's stream of what happens to jobs; the subject is SERVICE/JOB. */
+export const JOBS_STREAM = '$jobs';
+
 /** Where the octets of a file lie: in a message of a stream. */
 export interface FileAt {
-  readonly stream: string;
+  readonly stream: typeof FILES_STREAM | typeof JOBS_STREAM;
   readonly sequence: number;
   /** The frame of the message's content, from 0. */
   readonly frame: number;
