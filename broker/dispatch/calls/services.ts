@@ -29,7 +29,8 @@ export class ServiceCalls {
 
   #offer(session: Session, given: Arguments): unknown {
     const service = text(given, 'service');
-    const capacity = integer(given, 'capacity', 1, CAPACITY_MAX, 1);
+    // With a capacity of 0 it is paused: shown as an offer, and given nothing.
+    const capacity = integer(given, 'capacity', 0, CAPACITY_MAX, 1);
     const leaseMs = integer(given, 'leaseMs', 0, LEASE_MS_MAX, 0);
     const labels = labelsOf(given);
     const { source } = patternOf(given);
