@@ -212,6 +212,9 @@ class World {
       }
     }
     expect([...this.begun.values()].every((times) => times === 1)).toBe(true);
+    if (this.state.phase !== 'succeeded') return;
+    const phases = [...this.state.steps.values()].map(({ phase }) => phase);
+    expect(phases.filter((phase) => phase !== 'succeeded' && phase !== 'skipped')).toEqual([]);
   }
 }
 
@@ -312,6 +315,11 @@ test('a run that failed or was cancelled is resumed, and what was done is not do
       world.healed = true;
       world.append({ event: 'resumed', request: 'r' });
       expect(plan(world.pipeline, world.state)).toEqual([]);
+      const instances = [...world.state.steps.values()].flatMap((step) => step.instances);
+      const open = instances.filter(({ phase }) => phase !== 'succeeded');
+      expect(open.map(({ phase, failures }) => [phase, failures])).toEqual(
+        open.map(() => ['ready', 0]),
+      );
       world.take();
       world.play(wild, true);
       expect(world.state).toMatchObject({ phase: 'succeeded', failure: undefined, reason: '' });

@@ -107,7 +107,6 @@ export class RunState {
         if (this.phase === 'failed' || this.phase === 'cancelled') this.#resume();
         return;
       case 'taken':
-        if (head.holding === this.holding) return;
         this.holding = head.holding;
         this.jobsAfter ??= event.jobsAfter;
         if (this.phase === 'waiting') this.phase = 'running';
@@ -178,9 +177,10 @@ export class RunState {
       step.reason = '';
       step.phase = step.instances.length === 0 ? 'waiting' : 'running';
       for (const [index, instance] of step.instances.entries()) {
-        if (instance.phase !== 'failed' && instance.phase !== 'stopped') continue;
         instance.failures = 0;
-        again(step, index, instance);
+        if (instance.phase === 'failed' || instance.phase === 'stopped') {
+          again(step, index, instance);
+        }
       }
     }
   }
