@@ -6,6 +6,7 @@ import type { Clock } from './clock.js';
 import type { Counters } from './counters.js';
 import type { Mailboxes } from './queues/mailboxes.js';
 import type { NativeSide } from './sessions/native-side.js';
+import type { Worker } from './queues/lanes.js';
 import type { Services } from './queues/services.js';
 import { v1Outgoing, type Outgoing } from './sessions/outbox.js';
 import type { Session } from './sessions/session.js';
@@ -33,6 +34,7 @@ export class Admin {
     clients: () => this.#clients(),
     streams: () => this.#streams(),
     services: () => this.#services(),
+    workers: () => this.#workers(),
     mailboxes: () => this.#mailboxes(),
     stats: () => this.#stats(),
   };
@@ -99,7 +101,20 @@ export class Admin {
       workers: service.workers.size,
       patterns: service.patterns,
       requests: service.messages,
+      running: service.running,
       bytes: service.bytes,
+    }));
+  }
+
+  #workers(): unknown {
+    return rows(workersOf(this.#context.services), ({ session, service, ...worker }) => ({
+      address: session.address,
+      service: service.name,
+      patterns: [...worker.groups].map(({ pattern }) => pattern.source),
+      capacity: worker.capacity === Infinity ? null : worker.capacity,
+      running: worker.held,
+      labels: worker.labels,
+      leaseMs: worker.leaseMs,
     }));
   }
 
@@ -129,10 +144,20 @@ export class Admin {
   }
 }
 
+function* workersOf(services: Services): Generator<Worker> {
+  for (const { workers } of services) yield* workers.values();
+}
+
 const NAMES_SHOWN_MAX = 100;
 
+/** Names of streams, each once: a client may read one several times. */
 function namesOf(streams: Iterable<{ readonly name: string }> = []): string[] {
-  return [...streams].slice(0, NAMES_SHOWN_MAX).map(({ name }) => name);
+  const names = new Set<string>();
+  for (const { name } of streams) {
+    names.add(name);
+    if (names.size >= NAMES_SHOWN_MAX) break;
+  }
+  return [...names];
 }
 
 function written({ stream }: Session): Stream[] {

@@ -23,6 +23,7 @@ import { NativeDispatcher } from './dispatch/native-dispatcher.js';
 import { limitsOf, type Limits, type OptionValues } from './options.js';
 import { Policies, type PolicyRules } from './policies.js';
 import { Services } from './queues/services.js';
+import { Presence } from './sessions/presence.js';
 import { Sessions } from './sessions/sessions.js';
 import type { Session } from './sessions/session.js';
 import { ephemeralStores, openStores, singleStore, Storage, type Stores } from './store/storage.js';
@@ -62,6 +63,7 @@ export class Broker {
   readonly #sessions: Sessions;
   readonly #engines: Engines;
   readonly #jobs: Jobs;
+  readonly #presence: Presence;
   readonly #dispatcher: Dispatcher;
   #receiving: Promise<void> | undefined;
   #tickScheduled = false;
@@ -116,11 +118,17 @@ export class Broker {
     };
     const deadLetters = new DeadLetters(shared);
     const appendOwn: AppendOwn = (...own) => streams.appendOwn(...own);
+    this.#presence = new Presence({
+      sessionAt: (address) => this.#sessions.atAddress(address),
+      append: appendOwn,
+      changed: afterwards,
+    });
     this.#jobs = new Jobs(appendOwn, this.#storage.place('fsync'));
     const context: EngineContext = {
       ...shared,
       deadLetters,
       jobs: this.#jobs,
+      presence: this.#presence,
       sendReply: (worker, address, reply) => {
         const kept = mailboxes.send(worker, address, reply);
         return typeof kept === 'string' ? kept : undefined;
@@ -155,6 +163,7 @@ export class Broker {
       counters: this.counters,
       log,
       flusher: this.#flusher,
+      presence: this.#presence,
       forget: (session) => this.#forget(session),
     });
     this.#dispatcher = new Dispatcher({
@@ -281,6 +290,7 @@ export class Broker {
   /** The end of a burst: what it changed is committed, what that caused is sent. */
   #tick(): void {
     this.#burst = 0;
+    this.#presence.tell();
     this.#storage.commit();
     void this.#flusher.flush();
   }
@@ -336,7 +346,7 @@ export async function startBroker(options: OptionValues, parts: BrokerParts = {}
 
 async function openAll(options: OptionValues, store?: Store): Promise<Stores> {
   const { data, ephemeral, 'memory-bytes-max': memoryBytesMax } = options;
-  if (store !== undefined) return singleStore(store);
+  if (store !== undefined) return singleStore(store, memoryBytesMax);
   return ephemeral ? ephemeralStores(memoryBytesMax) : openStores(data, memoryBytesMax);
 }
 

@@ -12,6 +12,7 @@ import type { Sending } from './queues/kept-queue.js';
 import type { Delay, Message } from './queues/message.js';
 import type { Limits } from './options.js';
 import type { Policies } from './policies.js';
+import type { Presence } from './sessions/presence.js';
 import type { Session } from './sessions/session.js';
 import type { Storage } from './store/storage.js';
 
@@ -27,6 +28,8 @@ export interface EngineContext {
   /** Deliveries that their workers must say they still work on. */
   readonly leases: Expiry<Held>;
   readonly jobs: Jobs;
+  /** Told when a client offers something else. */
+  readonly presence: Presence;
   /** Sends a reply as mail. @returns why not, where it does not */
   readonly sendReply: (origin: Session, address: string, reply: Sending) => string | undefined;
   readonly limits: Limits;

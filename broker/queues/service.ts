@@ -49,6 +49,13 @@ export class Service extends RequestQueue {
     return this.workers.size === 0 && this.messages === 0;
   }
 
+  /** Requests that native workers hold. */
+  get running(): number {
+    let count = 0;
+    for (const { held } of this.workers.values()) count += held;
+    return count;
+  }
+
   /** The patterns under which it is offered now. */
   get patterns(): string[] {
     return this.#lanes.patterns;

@@ -68,6 +68,7 @@ export class Services {
     const service = this.#require(name);
     if ('reason' in service) return service;
     const refusal = service.offer(session, pattern, terms);
+    this.#context.presence.changed(session);
     const worker = service.workers.get(session);
     if (worker !== undefined) session.offers.set(name, worker);
     else if (service.idle) this.#services.delete(name);
@@ -84,6 +85,7 @@ export class Services {
   withdraw(session: Session, name: string): void {
     session.offers.get(name)?.service.withdraw(session);
     session.offers.delete(name);
+    this.#context.presence.changed(session);
   }
 
   /**

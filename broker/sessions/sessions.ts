@@ -6,6 +6,7 @@ import type { Limits } from '../options.js';
 import type { Clock, Timer } from '../clock.js';
 import type { Counters } from '../counters.js';
 import type { Logger } from '../log.js';
+import type { Presence } from './presence.js';
 import { Session, type Flushable, type SessionKey } from './session.js';
 
 const BEATS_PER_TIMEOUT = 10;
@@ -17,6 +18,7 @@ export interface SessionsContext {
   readonly counters: Counters;
   readonly log: Logger;
   readonly flusher: Flushable;
+  readonly presence: Presence;
   /** Called when a session has ended, to take it out of the engines. */
   readonly forget: (session: Session) => void;
 }
@@ -57,7 +59,7 @@ export class Sessions {
 
   /** Opens a session. One that already has the address ends: the newer client owns it. */
   open(key: SessionKey, routingId: Buffer, address: string): Session | undefined {
-    const { limits, flusher, counters, log, clock } = this.#context;
+    const { limits, flusher, counters, log, clock, presence } = this.#context;
     const older = address === '' ? undefined : this.#byAddress.get(address);
     if (older !== undefined) this.end(older, 'another client opened its address');
     if (this.#byKey.size >= limits.sessionsMax) return undefined;
@@ -75,6 +77,7 @@ export class Sessions {
     this.#byKey.set(key, session);
     if (address !== '') this.#byAddress.set(address, session);
     counters.sessionsOpened++;
+    presence.changed(session);
     log.debug('session opened', { address });
     return session;
   }
@@ -86,6 +89,7 @@ export class Sessions {
     this.#byKey.delete(session.key);
     if (this.#byAddress.get(session.address) === session) this.#byAddress.delete(session.address);
     this.#context.log.debug('session ended', { address: session.address, why });
+    this.#context.presence.changed(session);
     this.#context.forget(session);
   }
 

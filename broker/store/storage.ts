@@ -29,16 +29,20 @@ export interface Stores {
   close(): Promise<void>;
 }
 
-/** One store for every durability. */
-export function singleStore(store: Store): Stores {
+/**
+ * One store for every durability; where it is persistent, what is to be kept in memory
+ * only does not go there.
+ */
+export function singleStore(store: Store, memoryBytesMax: number): Stores {
+  const memory = store.persistent ? new MemoryStore(memoryBytesMax) : store;
   return {
-    byDurability: { fsync: store, relaxed: store, memory: store },
+    byDurability: { fsync: store, relaxed: store, memory },
     close: () => store.close(),
   };
 }
 
 export function ephemeralStores(memoryBytesMax: number): Stores {
-  return singleStore(new MemoryStore(memoryBytesMax));
+  return singleStore(new MemoryStore(memoryBytesMax), memoryBytesMax);
 }
 
 /**

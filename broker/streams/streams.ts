@@ -11,6 +11,8 @@ import { idQueueOf, Stream } from './stream.js';
 
 /** The sender of what the broker itself writes; no client can have this address. */
 const OWN_SENDER = '$broker';
+/** The streams that the broker itself writes to. */
+const OWN_STREAMS: readonly string[] = ['$jobs', '$presence'];
 
 export class Streams {
   readonly #context: StreamContext;
@@ -22,8 +24,9 @@ export class Streams {
     this.#context = { ...context, ids: new IdBound() };
   }
 
+  /** How many there are, beside those of the broker itself. */
   get size(): number {
-    return this.#streams.size;
+    return this.#streams.size - OWN_STREAMS.filter((name) => this.#streams.has(name)).length;
   }
 
   [Symbol.iterator](): IterableIterator<Stream> {
@@ -258,8 +261,13 @@ export class Streams {
   #require(name: string): Stream | Refusal {
     const existing = this.#streams.get(name);
     if (existing !== undefined) return existing;
+    if (isOwn(name)) {
+      return OWN_STREAMS.includes(name)
+        ? this.#create(name)
+        : refused(`there is no stream ${name}; the broker's own are ${OWN_STREAMS.join(', ')}`);
+    }
     const { streamsMax } = this.#context.limits;
-    if (this.#streams.size >= streamsMax && !this.#makeRoom()) {
+    if (this.size >= streamsMax && !this.#makeRoom()) {
       return refused(`there are ${streamsMax} streams already`);
     }
     return this.#create(name);

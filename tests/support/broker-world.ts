@@ -87,7 +87,10 @@ export class World {
     await this.exchange(peer, { name: 'CONNECTION CLOSE' });
     const [answer] = answers;
     if (answer?.name !== 'MAILBOX DELIVER') throw new Error(`no view of ${name}`);
-    return JSON.parse(Buffer.concat(answer.content).toString()) as View;
+    const view: unknown = JSON.parse(Buffer.concat(answer.content).toString());
+    // The broker's own stream of who is there is in every world.
+    const isOwn = (row: { stream?: unknown }): boolean => row.stream === '$presence';
+    return (Array.isArray(view) ? view.filter((row: object) => !isOwn(row)) : view) as View;
   }
 
   /** The log lines with this text. */

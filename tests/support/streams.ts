@@ -30,7 +30,7 @@ export class LoneStreams {
     this.#limits = limitsOf(resolveOptions({ flags: { ephemeral: true, ...options } }));
     const nothing = (): void => undefined;
     const events = { gathering: nothing, ended: nothing };
-    this.storage = new Storage(singleStore(store), silentLogger, events);
+    this.storage = new Storage(singleStore(store, Infinity), silentLogger, events);
     this.policies = new Policies(this.#limits.stream, rules);
     this.streams = new Streams({
       clock: this.clock,

@@ -16,7 +16,7 @@ const nothing = (): void => undefined;
 
 function placeIn(store: Store): Place {
   const events = { gathering: nothing, ended: nothing };
-  return new Storage(singleStore(store), silentLogger, events).place('fsync');
+  return new Storage(singleStore(store, Infinity), silentLogger, events).place('fsync');
 }
 
 function windowIn(place: Place, options: { idsPerSender?: number; bound?: IdBound } = {}) {

@@ -240,12 +240,15 @@ describe('a stream', () => {
     expect(await world.view('streams')).toEqual([]);
   });
 
-  it.each(['$', '$broker', '$jobs'])('called %s may be read', async (name) => {
+  it('of the broker itself may be read; there are two of them', async () => {
     const world = await startWorld();
     const peer = await world.client('a');
-    expect(await world.talk(peer, read(name))).toEqual(['OK 200']);
-    expect(await world.talk(peer, cancel(name))).toEqual(['OK 200']);
+    for (const name of ['$jobs', '$presence']) {
+      expect(await world.talk(peer, read(name))).toEqual(['OK 200']);
+      expect(await world.talk(peer, cancel(name))).toEqual(['OK 200']);
+    }
     expect(await world.view('streams')).toEqual([]);
+    expect(await world.talk(peer, read('$broker'))).toEqual(['ERROR 300']);
   });
 
   it('may have no name, or a long one', async () => {
