@@ -306,6 +306,7 @@ export class Broker {
   }
 
   #resume(session: Session): void {
+    session.native?.acceptance.resume();
     this.#engines.streams.resume(session);
     this.#engines.mailboxes.resume(session);
     this.#engines.services.resume(session);

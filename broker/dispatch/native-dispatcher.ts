@@ -23,6 +23,8 @@ import type { Stream } from '../streams/stream.js';
 
 /** Commands in one batch, at most. */
 const COMMANDS_MAX = 20_000;
+/** Sendings that wait for the disk, or for their sender to read what became of them, at most. */
+const BACKLOG_MAX = 200_000;
 /** Stream messages in one command, at most. */
 const MESSAGES_MAX = 100_000;
 
@@ -110,6 +112,9 @@ export class NativeDispatcher {
    * @throws {ProtocolError} where it does not parse; what stood before the fault has been done
    */
   take(session: Session, native: NativeSide, frames: readonly Buffer[], first: number): void {
+    if (native.acceptance.backlog > BACKLOG_MAX) {
+      throw new ProtocolError('range', 'batch', 'too many sendings whose acceptance is not read');
+    }
     const batch = new BatchReader(frames, first);
     let commands = 0;
     for (let command = batch.next(); command !== undefined; command = batch.next()) {

@@ -27,7 +27,11 @@ export class NativeSide {
 
   constructor(session: Session) {
     this.#session = session;
-    this.acceptance = new Acceptance((command) => void session.replyNative(command));
+    this.acceptance = new Acceptance({
+      // Half of the room for replies is left to those that cannot wait.
+      say: (command) => session.outbox.hasRoomForReplies && session.replyNative(command),
+      later: () => session.continueSoon(),
+    });
   }
 
   /** A handle that was not given before. */

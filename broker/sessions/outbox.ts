@@ -99,6 +99,11 @@ export class Outbox {
     this.#length++;
   }
 
+  /** True while less than half of the room for replies is taken. */
+  get hasRoomForReplies(): boolean {
+    return this.#replies.length * 2 < REPLIES_MAX;
+  }
+
   /** Queues a reply. @returns false where the session already leaves too many unread */
   reply(outgoing: Outgoing): boolean {
     if (this.#replies.length >= REPLIES_MAX) return false;

@@ -137,7 +137,7 @@ describe('while the disk is slow, a repeat', () => {
     await sender.peer.exchange(command, command);
     store.fail('no room');
     await world.settle();
-    expect(only(sender.peer.read(), 'REFUSED')).toMatchObject([{ first: 1 }, { first: 2 }]);
+    expect(only(sender.peer.read(), 'REFUSED')).toMatchObject([{ first: 1, count: 2 }]);
   });
 });
 
