@@ -62,6 +62,14 @@ export interface ReadOptions {
 export interface SendOptions {
   /** Takes the message back while it waits to be sent. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * What tells this message from all others that this address sends to the stream: 1 to 255
+   * octets. One that comes again (the session was lost, the program starts anew) is not written
+   * again: it resolves with the sequence of the first one. The broker remembers the last 10,000
+   * ids of an address for each stream, across its own restarts too where the stream is durable.
+   * Native sessions only.
+   */
+  readonly id?: string | undefined;
 }
 
 /** A stream, to send to and to read. It costs nothing until used. */
@@ -75,12 +83,12 @@ export interface Stream {
    * In a native session it resolves when the broker has accepted the message
    * (what that means is said by the durability of the stream), with its sequence.
    * Where the session is lost before, the message is sent again in the next one:
-   * should the broker have had it already, the stream then has it twice. On MLM/1
-   * it resolves when the message has left: whether it arrived is not told.
+   * should the broker have had it already, the stream then has it twice, unless it
+   * has an `id`. On MLM/1 it resolves when the message has left: whether it arrived is not told.
    *
    * @param body see `encodeBody`: frames as they are, anything else as MessagePack
-   * @throws {MlmError} BUFFER_FULL, CLOSED, DISCONNECTED, ABORTED, INVALID_ARGUMENT, or
-   *   REFUSED with the broker's reason
+   * @throws {MlmError} BUFFER_FULL, CLOSED, DISCONNECTED, ABORTED, INVALID_ARGUMENT,
+   *   UNSUPPORTED for an id on MLM/1, or REFUSED with the broker's reason
    */
   send(subject: string, body?: unknown, options?: SendOptions): Promise<Sent>;
 

@@ -120,6 +120,7 @@ export class Streams {
     const signal = options?.signal;
     try {
       checkText('subject', subject, { empty: true });
+      if (options?.id !== undefined) throw notOnV1('an id for a message');
       checkSignal('sending', signal);
       const content = encodeBody(body);
       return sendUnder(this.#room, signal, { name: 'STREAM SEND', subject, content }, stream);

@@ -2,12 +2,14 @@
 // what waits for a session, and what is on its way. The broker accepts by
 // number, counted anew in each session; what a lost session left unaccepted goes
 // out again in the next one. It is bounded, and knows no sockets.
-import type { NativeCommand } from '../../protocol/index.js';
+import { IDS_REMEMBERED, type NativeCommand } from '../../protocol/index.js';
 import { MlmError } from '../errors.js';
 import type { Handed, StreamWriter } from './stream-writer.js';
 
 /** A command that counts as one or more sendings. */
-export type SendCommand = NativeCommand<'STREAM SEND' | 'MAILBOX SEND' | 'SERVICE SEND'>;
+export type SendCommand = NativeCommand<
+  'STREAM SEND' | 'STREAM SEND ONCE' | 'MAILBOX SEND' | 'SERVICE SEND'
+>;
 
 /** Who waits for the acceptance of one message of a sending. */
 export interface Waiter {
@@ -54,6 +56,8 @@ export class NativeOutbox {
   readonly #gathering: StreamWriter[] = [];
   #messages = 0;
   #bytes = 0;
+  /** Of the messages, those with an id. */
+  #withId = 0;
   /** Sendings settled, and sendings ever added. */
   #settled = 0;
   #added = 0;
@@ -101,6 +105,18 @@ export class NativeOutbox {
   /** @throws {MlmError} BUFFER_FULL */
   checkRoom(): void {
     if (!this.hasRoom) throw this.#fullError();
+  }
+
+  /**
+   * Checks that one more message with an id may be sent: no more may be unaccepted than the
+   * broker remembers, or some of those that are sent again would come twice.
+   *
+   * @throws {MlmError} BUFFER_FULL
+   */
+  checkRoomForId(): void {
+    if (this.#withId < IDS_REMEMBERED) return;
+    const message = `${this.#withId} messages with an id wait for the broker to accept them: await some of them first`;
+    throw new MlmError('BUFFER_FULL', message);
   }
 
   /** Resolves once at most half of the bounds is taken. */
@@ -157,9 +173,19 @@ export class NativeOutbox {
     return this.#sealOne(writer);
   }
 
-  #sealOne(writer: StreamWriter): Sending {
+  /** As `sealWriter`, for a single message, under an id. */
+  sealWithId(writer: StreamWriter, id: string): Sending {
+    this.#gathering.splice(this.#gathering.indexOf(writer), 1);
+    return this.#sealOne(writer, id);
+  }
+
+  #sealOne(writer: StreamWriter, id?: string): Sending {
     const handed: Handed = writer.take();
-    const command: SendCommand = { name: 'STREAM SEND', handle: 0, sections: handed.sections };
+    const { sections } = handed;
+    const command: SendCommand =
+      id === undefined
+        ? { name: 'STREAM SEND', handle: 0, sections }
+        : { name: 'STREAM SEND ONCE', handle: 0, id, sections };
     const { count, bytes, waiters } = handed;
     return this.#push({ command, writer, count, bytes, waiters });
   }
@@ -168,6 +194,7 @@ export class NativeOutbox {
     const sending: Sending = { ...given, last: 0, sequence: 0, error: undefined };
     this.#sendings.push(sending);
     this.#added++;
+    if (sending.command.name === 'STREAM SEND ONCE') this.#withId++;
     return sending;
   }
 
@@ -299,7 +326,8 @@ export class NativeOutbox {
     if (waiters.length < sending.count) this.#onRefused(sending, error);
   }
 
-  #forget({ count, bytes }: Sending): void {
+  #forget({ command, count, bytes }: Sending): void {
+    if (command.name === 'STREAM SEND ONCE') this.#withId--;
     this.#messages -= count;
     this.#bytes -= bytes;
     this.#settled++;

@@ -273,7 +273,7 @@ export class NativeSession {
         this.#openWriter(writer);
         return false;
       }
-      if (command.name === 'STREAM SEND') command.handle = writer.handle;
+      if ('sections' in command) command.handle = writer.handle;
     }
     this.#batch.add(command);
     outbox.left();

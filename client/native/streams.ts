@@ -33,9 +33,9 @@ export class NativeStream implements Stream {
 
   send(subject: string, body?: unknown, options?: SendOptions): Promise<Sent> {
     try {
-      const signal = options?.signal;
-      checkSignal('sending', signal);
-      if (signal !== undefined) return this.#sendUnder(signal, subject, body);
+      if (options?.signal !== undefined || options?.id !== undefined) {
+        return this.#sendAlone(subject, body, options);
+      }
       const writer = this.#put(subject, body);
       const accepted = new Promise<Sent>((resolve, reject) => {
         writer.await((sequence) => resolve({ sequence }), reject);
@@ -83,30 +83,44 @@ export class NativeStream implements Stream {
     native.wake();
   }
 
-  /** A message that may be taken back travels alone. */
-  #sendUnder(signal: AbortSignal, subject: string, body: unknown): Promise<Sent> {
+  /** A message that has an id, or may be taken back, travels alone. @throws {MlmError} */
+  #sendAlone(subject: string, body: unknown, { signal, id }: SendOptions): Promise<Sent> {
+    checkSignal('sending', signal);
+    if (id !== undefined) this.#checkId(id);
     const { native } = this.#room;
-    if (this.#writer !== undefined) native.outbox.sealWriter(this.#writer);
+    native.outbox.seal();
     const writer = this.#put(subject, body);
     return new Promise((resolve, reject) => {
       const onAbort = (): void => {
         if (sending !== undefined) native.outbox.withdraw(sending);
-        reject(aborted('sending', signal));
+        if (signal !== undefined) reject(aborted('sending', signal));
       };
+      const settled = (): void => signal?.removeEventListener('abort', onAbort);
       writer.await(
         (sequence) => {
-          signal.removeEventListener('abort', onAbort);
+          settled();
           resolve({ sequence });
         },
         (error) => {
-          signal.removeEventListener('abort', onAbort);
+          settled();
           reject(error);
         },
       );
-      signal.addEventListener('abort', onAbort, { once: true });
-      const sending = native.outbox.sealWriter(writer);
+      signal?.addEventListener('abort', onAbort, { once: true });
+      const { outbox } = native;
+      const sending = id === undefined ? outbox.sealWriter(writer) : outbox.sealWithId(writer, id);
       native.wake();
     });
+  }
+
+  #checkId(id: string): void {
+    checkText('id', id);
+    const { native, options } = this.#room;
+    if (options.address === '') {
+      const message = 'a message with an id needs a client with an address: this one is anonymous';
+      throw new MlmError('INVALID_ARGUMENT', message);
+    }
+    native.outbox.checkRoomForId();
   }
 }
 
