@@ -4,16 +4,17 @@ import yargs, { type Argv, type CommandModule, type Options } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { announcement } from './announce.js';
 import { startBroker, type Broker } from './broker.js';
+import { systemClock } from './clock.js';
 import { explain } from './complaints.js';
 import { readConfigFile } from './config-file.js';
-import { createLog } from './log.js';
+import { createLog, type Logger } from './log.js';
+import { OpenFiles } from './open-files.js';
 import {
   environmentName,
   OptionError,
   OPTIONS,
   resolveOptions,
   type OptionName,
-  type OptionValues,
 } from './options.js';
 import { RULE_KINDS } from './policies.js';
 import { removeReadyFile, writeReadyFile } from './ready-file.js';
@@ -92,22 +93,29 @@ export async function main(argv: readonly string[]): Promise<void> {
 
 /** @param program how it was called */
 async function runBroker(program: string, given: Arguments): Promise<void> {
-  let options: OptionValues;
+  // Whoever read the log may go away; the broker goes on.
+  for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined);
+  let readyFile: string | undefined;
+  let log: Logger;
   let broker: Broker | undefined;
   try {
-    const read = readOptions(given);
-    options = read.options;
-    const log = createLog(options['log-level'], process.stderr.isTTY);
-    broker = await startBroker(options, { log, ...read.rules });
-    if (options['ready-file'] !== undefined)
-      writeReadyFile(options['ready-file'], broker.endpoints);
+    const { options, rules } = readOptions(given);
+    readyFile = options['ready-file'];
+    log = createLog(options['log-level'], process.stderr.isTTY);
+    broker = await startBroker(options, { log, ...rules });
+    if (readyFile !== undefined) writeReadyFile(readyFile, broker.endpoints);
   } catch (error) {
     await broker?.stop();
     const status = error instanceof OptionError ? EXIT.usage : EXIT.failed;
     fail(program, (error as Error).message, status);
   }
   for (const line of announcement(broker.endpoints, process.env['PATH'] ?? '')) console.log(line);
-  stopOnSignals(broker, options);
+  const openFiles = new OpenFiles(systemClock, log);
+  stopOnSignals(program, async () => {
+    openFiles.stop();
+    await broker.stop();
+    if (readyFile !== undefined) removeReadyFile(readyFile);
+  });
 }
 
 /** Where the config file is, and what it holds. */
@@ -133,18 +141,18 @@ function readOptions(given: Arguments) {
 }
 
 /** The first signal drains and stops; a second one ends the process at once. */
-function stopOnSignals(broker: Broker, options: OptionValues): void {
+function stopOnSignals(program: string, stop: () => Promise<void>): void {
   let stopping = false;
-  const stop = (): void => {
+  const onSignal = (): void => {
     if (stopping) process.exit(EXIT.interrupted);
     stopping = true;
-    void broker.stop().then(() => {
-      if (options['ready-file'] !== undefined) removeReadyFile(options['ready-file']);
-      process.exit(0);
-    });
+    stop().then(
+      () => process.exit(0),
+      (error: unknown) => fail(program, (error as Error).message, EXIT.failed),
+    );
   };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
 }
 
 function fail(program: string, message: string, status: number): never {

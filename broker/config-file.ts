@@ -11,26 +11,30 @@ import { OptionError } from './options.js';
  * @throws {OptionError} naming the file, and the line where it does not parse
  */
 export function readConfigFile(path: string): Record<string, unknown> {
-  let text: string;
-  try {
-    text = readFileSync(path, 'utf8');
-  } catch (cause) {
-    throw new OptionError(`cannot read the config file: ${(cause as Error).message}`, { cause });
-  }
-  const values = parseYaml(path, text) ?? {};
+  const values = parseYaml(path, read(path)) ?? {};
   if (typeof values !== 'object' || Array.isArray(values)) {
     throw new OptionError(`${path}: a config file has lines like "timeout: 10000"`);
   }
   return values as Record<string, unknown>;
 }
 
+function read(path: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const why = code === 'ERR_ENCODING_INVALID_ENCODED_DATA' ? 'it is not UTF-8' : message;
+    throw new OptionError(`cannot read the config file ${path}: ${why}`, { cause });
+  }
+}
+
 function parseYaml(path: string, text: string): unknown {
   try {
-    return parse(text);
+    return parse(text, { logLevel: 'error' });
   } catch (cause) {
-    if (!(cause instanceof YAMLParseError)) throw cause;
-    const line = cause.linePos?.[0].line ?? 1;
-    const [what = 'not YAML'] = cause.message.split('\n');
-    throw new OptionError(`${path}:${line}: ${what}`, { cause });
+    const line = cause instanceof YAMLParseError ? cause.linePos?.[0].line : undefined;
+    const [what = 'not YAML'] = (cause as Error).message.split('\n');
+    const where = line === undefined ? path : `${path}:${line}`;
+    throw new OptionError(`${where}: ${what}`, { cause });
   }
 }

@@ -3,29 +3,27 @@
 // are read straight from the memory map. A commit that fails leaves the disk as
 // it was: what it would have added is dropped, what it would have removed is
 // removed by the next one.
-//
-//   logs     u32 stream | u64 first sequence | u32 octets   -> block
-//   streams  name                                           -> u32 id | f64 octets | f64 last sequence
-//   kept       queue | 00 | u64 sequence                    -> kept-codec.ts
-//   documents  kind | 00 | name                             -> the value
-import { open, type Database, type RootDatabase } from 'lmdb';
-import {
-  lastSequenceOf,
-  lastTimeOf,
-  readUInt64,
-  writeUInt64,
-  type Block,
-} from '../../protocol/records.js';
-import { DataDirectoryError } from './data-directory.js';
-import { checkDatabase } from './check-database.js';
-import { exceeds } from './retention.js';
+import type { Database, RootDatabase } from 'lmdb';
+import { lastSequenceOf, lastTimeOf, type Block } from '../../protocol/records.js';
+import { DatabaseFile } from './database-file.js';
 import { decodeKept, encodeKept } from './kept-codec.js';
+import {
+  blockBytesOf,
+  decodeKeptKey,
+  decodeLog,
+  documentKey,
+  encodeLog,
+  firstSequenceOf,
+  keptKey,
+  logKey,
+  streamOf,
+  type LogExtent,
+} from './lmdb-layout.js';
+import { commitError, openDatabase, openingError } from './open-database.js';
+import { exceeds } from './retention.js';
 import type { KeptMessage, KeptQueueContent, Retention, Store, StoredStream } from './store.js';
 
-const LOG_KEY_BYTES = 16;
 const TRIM_KEYS_MAX = 256;
-/** What LMDB reports where the disk took less than it was given. */
-const EIO = 5;
 
 type Table = Database<Buffer, Buffer>;
 
@@ -35,7 +33,7 @@ interface Log {
   bytes: number;
   lastSequence: number;
   /** As on disk, for a commit that fails. */
-  durable: { bytes: number; lastSequence: number };
+  durable: LogExtent;
   /** Keys of the oldest blocks, to trim from; read when needed. */
   oldest: Buffer[];
   /** Blocks that begin before this sequence were trimmed. */
@@ -51,7 +49,7 @@ interface Change {
 
 export class LmdbStore implements Store {
   readonly persistent = true;
-  readonly #file: string;
+  readonly #file: DatabaseFile;
   readonly #root: RootDatabase<Buffer, Buffer>;
   readonly #logsTable: Table;
   readonly #streamsTable: Table;
@@ -62,7 +60,7 @@ export class LmdbStore implements Store {
   #changes: Change[] = [];
   #nextId = 1;
 
-  private constructor(file: string, root: RootDatabase<Buffer, Buffer>) {
+  private constructor(file: DatabaseFile, root: RootDatabase<Buffer, Buffer>) {
     this.#file = file;
     this.#root = root;
     const table = { encoding: 'binary', keyEncoding: 'binary' } as const;
@@ -79,25 +77,15 @@ export class LmdbStore implements Store {
    * @param file where it lies; made where it is missing
    * @param flush whether a commit waits until the disk has it, or only until the
    *   operating system has
-   * @throws {DataDirectoryError} where the file is damaged; it was not changed
+   * @throws {DataDirectoryError} where it is damaged or cannot be opened; it was not changed
    */
-  static open(file: string, { flush }: { flush: boolean }): LmdbStore {
+  static open(file: string, options: { flush: boolean }): LmdbStore {
+    const root = openDatabase(file, options);
     try {
-      checkDatabase(file);
-      const root = open<Buffer, Buffer>({
-        path: file,
-        encoding: 'binary',
-        keyEncoding: 'binary',
-        maxDbs: 8,
-        // A commit resolves when it is flushed, not before.
-        overlappingSync: false,
-        // Every commit is one explicit batch; the implicit ones leave promises that nobody can catch.
-        eventTurnBatching: false,
-        noSync: !flush,
-      });
-      return new LmdbStore(file, root);
+      return new LmdbStore(new DatabaseFile(file), root);
     } catch (cause) {
-      throw damaged(file, cause);
+      void root.close();
+      throw openingError(file, cause);
     }
   }
 
@@ -109,22 +97,22 @@ export class LmdbStore implements Store {
     let queue: string | undefined;
     let messages: KeptMessage[] = [];
     for (const { key, value } of this.#keptTable.getRange()) {
-      const name = key.toString('utf8', 0, key.length - 9);
-      if (name !== queue && queue !== undefined) {
+      const kept = decodeKeptKey(key);
+      if (kept.queue !== queue && queue !== undefined) {
         yield { queue, messages };
         messages = [];
       }
-      queue = name;
-      messages.push(this.#readKept(key, value));
+      queue = kept.queue;
+      messages.push(this.#readKept(kept.sequence, value));
     }
     if (queue !== undefined) yield { queue, messages };
   }
 
-  #readKept(key: Buffer, value: Buffer): KeptMessage {
+  #readKept(sequence: number, value: Buffer): KeptMessage {
     try {
-      return decodeKept(readUInt64(key, key.length - 8), Buffer.from(value));
+      return decodeKept(sequence, Buffer.from(value));
     } catch (cause) {
-      throw damaged(this.#file, cause);
+      throw openingError(this.#file.path, cause);
     }
   }
 
@@ -159,8 +147,8 @@ export class LmdbStore implements Store {
         block.timeMs = lastTimeOf(this.#blockAt(oldest.key).bytes);
       if (!exceeds(block, retention, wallMs)) return;
       log.oldest.shift();
-      log.trimmedBelow = readUInt64(oldest.key, 4) + 1;
-      log.bytes -= oldest.key.readUInt32BE(12);
+      log.trimmedBelow = firstSequenceOf(oldest.key) + 1;
+      log.bytes -= blockBytesOf(oldest.key);
       this.#touched.add(log);
       this.#changes.push({ table: this.#logsTable, key: oldest.key, value: undefined });
     }
@@ -205,7 +193,7 @@ export class LmdbStore implements Store {
       const change = {
         table: this.#streamsTable,
         key: Buffer.from(log.name),
-        value: logValue(log),
+        value: encodeLog(log.id, log),
       };
       this.#changes.push(change);
     }
@@ -224,7 +212,9 @@ export class LmdbStore implements Store {
   }
 
   async #write(changes: readonly Change[], logs: readonly Log[]): Promise<void> {
+    const { bytes, removes } = sizeOf(changes);
     try {
+      this.#file.checkFor(bytes, removes);
       await this.#root.batch(() => {
         for (const { table, key, value } of changes) {
           // Within a batch, these have no outcome of their own.
@@ -232,12 +222,14 @@ export class LmdbStore implements Store {
           else void table.put(key, value);
         }
       });
+      this.#file.took();
       for (const log of logs) log.durable = { bytes: log.bytes, lastSequence: log.lastSequence };
       // Reads from here on see what was just written.
       this.#root.resetReadTxn();
     } catch (cause) {
       this.#undo(changes, logs);
-      throw await causeOf(cause);
+      this.#file.didNotTake(bytes);
+      throw await commitError(cause);
     }
   }
 
@@ -247,17 +239,16 @@ export class LmdbStore implements Store {
     this.#changes = [...removals, ...this.#changes];
     for (const log of logs) {
       const removed = removals.filter(
-        ({ table, key }) => table === this.#logsTable && key.readUInt32BE(0) === log.id,
+        ({ table, key }) => table === this.#logsTable && streamOf(key) === log.id,
       );
-      log.bytes = removed.reduce((sum, { key }) => sum - key.readUInt32BE(12), log.durable.bytes);
+      log.bytes = removed.reduce((sum, { key }) => sum - blockBytesOf(key), log.durable.bytes);
       this.#touched.add(log);
     }
   }
 
   #loadLog(key: Buffer, value: Buffer): void {
     const name = key.toString();
-    const id = value.readUInt32BE(0);
-    const durable = { bytes: value.readDoubleBE(4), lastSequence: value.readDoubleBE(12) };
+    const { id, ...durable } = decodeLog(value);
     this.#logs.set(name, { id, name, ...durable, durable, oldest: [], trimmedBelow: 0 });
     this.#nextId = Math.max(this.#nextId, id + 1);
   }
@@ -282,13 +273,13 @@ export class LmdbStore implements Store {
     const [key, next] = log.oldest;
     if (key === undefined) return undefined;
     const messagesAfter =
-      next === undefined ? 0 : log.durable.lastSequence - readUInt64(next, 4) + 1;
+      next === undefined ? 0 : log.durable.lastSequence - firstSequenceOf(next) + 1;
     return { key, messagesAfter };
   }
 
   #keyAtOrBefore(log: Log, sequence: number): Buffer | undefined {
     const range = {
-      start: logKey(log.id, sequence, 0xffffffff),
+      start: logKey(log.id, sequence),
       end: logKey(log.id, 0, 0),
       limit: 1,
       reverse: true,
@@ -313,53 +304,17 @@ export class LmdbStore implements Store {
     const shared = this.#logsTable.getBinaryFast(key) as Buffer;
     const bytes = Buffer.allocUnsafeSlow(shared.length);
     bytes.set(shared.subarray(0, shared.length));
-    return { first: readUInt64(key, 4), last: lastSequenceOf(bytes), bytes };
+    return { first: firstSequenceOf(key), last: lastSequenceOf(bytes), bytes };
   }
 }
 
-function damaged(file: string, cause: unknown): DataDirectoryError {
-  const what = (cause as Error).message;
-  return new DataDirectoryError(
-    `${file} is damaged (${what}); restore it from a backup, or move it away to start empty`,
-    { cause },
-  );
-}
-
-function logKey(id: number, first: number, bytes: number): Buffer {
-  const key = Buffer.allocUnsafe(LOG_KEY_BYTES);
-  key.writeUInt32BE(id, 0);
-  writeUInt64(key, first, 4);
-  key.writeUInt32BE(bytes, 12);
-  return key;
-}
-
-function logValue(log: Log): Buffer {
-  const value = Buffer.allocUnsafe(20);
-  value.writeUInt32BE(log.id, 0);
-  value.writeDoubleBE(log.bytes, 4);
-  value.writeDoubleBE(log.lastSequence, 12);
-  return value;
-}
-
-function keptKey(queue: string, sequence: number): Buffer {
-  const length = Buffer.byteLength(queue);
-  const key = Buffer.allocUnsafe(length + 9);
-  key.write(queue);
-  key[length] = 0;
-  writeUInt64(key, sequence, length + 1);
-  return key;
-}
-
-function documentKey(kind: string, name: string): Buffer {
-  return Buffer.from(`${kind}\0${name}`);
-}
-
-/** lmdb tells why a commit failed by a promise that hangs on the error. */
-async function causeOf(error: unknown): Promise<Error> {
-  const { commitError } = error as { commitError?: Promise<never> };
-  const cause: unknown = await commitError?.catch((reason: unknown) => reason);
-  const { code, message } = (cause ?? error) as { code?: unknown; message: string };
-  return code === EIO
-    ? new Error('the disk is full, or fails', { cause })
-    : new Error(message, { cause });
+/** What a commit adds, in octets, and whether it removes something. */
+function sizeOf(changes: readonly Change[]): { bytes: number; removes: boolean } {
+  let bytes = 0;
+  let removes = false;
+  for (const { value } of changes) {
+    if (value === undefined) removes = true;
+    else bytes += value.length;
+  }
+  return { bytes, removes };
 }

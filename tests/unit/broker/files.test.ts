@@ -59,10 +59,27 @@ describe('a config file', () => {
     expect(messageOf('timeout: 500\ntimeout: 600\n')).toContain('broker.yaml:2: ');
   });
 
-  it('that cannot be read is named', () => {
-    const path = join(folder, 'none.yaml');
+  it.each([
+    ['is not there', 'none.yaml', 'ENOENT'],
+    ['is a folder', '.', 'EISDIR'],
+    ['is no text', 'picture.yaml', 'it is not UTF-8'],
+  ])('that %s is named', (_, name, why) => {
+    writeFileSync(join(folder, 'picture.yaml'), Buffer.from([0x74, 0x3a, 0x20, 0xff, 0xfe]));
+    const path = join(folder, name);
     expect(() => readConfigFile(path)).toThrow(OptionError);
-    expect(() => readConfigFile(path)).toThrow(path);
+    expect(() => readConfigFile(path)).toThrow(`cannot read the config file ${path}: ${why}`);
+  });
+
+  it('may begin with a byte order mark', () => {
+    expect(readBack('\ufefftimeout: 500\n')).toEqual({ timeout: 500 });
+  });
+
+  it('does not grow beyond what it is', () => {
+    const levels = ['a: &a [x,x,x,x,x,x,x,x,x,x]'];
+    for (const [from, to] of ['ab', 'bc', 'cd', 'de', 'ef', 'fg']) {
+      levels.push(`${to}: &${to} [${new Array(10).fill(`*${from}`).join(',')}]`);
+    }
+    expect(messageOf(levels.join('\n'))).toMatch(/^[^\n]*broker\.yaml: .*alias/);
   });
 });
 
@@ -78,6 +95,21 @@ describe('the ready file', () => {
     removeReadyFile(path);
     removeReadyFile(path);
     expect(existsSync(path)).toBe(false);
+  });
+
+  it.each(['{"pid": 1, "endpoints": []}', 'not JSON', 'null', ''])(
+    'that is not ours any more stays: %j',
+    (text) => {
+      const path = join(folder, 'ready.json');
+      writeFileSync(path, text);
+      removeReadyFile(path);
+      expect(readFileSync(path, 'utf8')).toBe(text);
+    },
+  );
+
+  it('does not take the place of a folder', () => {
+    expect(() => writeReadyFile(folder, [])).toThrow(`cannot write the ready file ${folder}`);
+    expect(existsSync(`${folder}.${process.pid}`)).toBe(false);
   });
 
   it('that cannot be written is named, and leaves nothing behind', () => {
