@@ -73,7 +73,7 @@ export class NativeRequests implements RequestVerbs {
       this.#room,
       command,
       () => undefined,
-      (error) => void this.#pending.reject(tracker, error),
+      (error) => void this.#reject(tracker, error),
     );
     this.#asked.set(tracker, { service, subject, sending, options });
     const reply = this.#pending.add(tracker, {
@@ -83,11 +83,7 @@ export class NativeRequests implements RequestVerbs {
       onGone: () => this.#giveUp(tracker),
     });
     this.#onAwaited();
-    try {
-      return await reply;
-    } finally {
-      this.#asked.delete(tracker);
-    }
+    return reply;
   }
 
   /** Mail has come. @returns false where it is no reply to a request of a client with this address */
@@ -96,8 +92,8 @@ export class NativeRequests implements RequestVerbs {
     const error = readWorkerError(sender, content);
     const awaited =
       error === undefined
-        ? this.#pending.resolve(tracker, new Reply(subject, sender, [...content]))
-        : this.#pending.reject(tracker, error);
+        ? this.#resolve(tracker, new Reply(subject, sender, [...content]))
+        : this.#reject(tracker, error);
     this.#late.delete(tracker);
     // An error reply beside the word that the request is a dead letter says nothing new.
     if (!awaited && error === undefined) {
@@ -114,7 +110,7 @@ export class NativeRequests implements RequestVerbs {
     // A worker has done it: the reply is on its way.
     if (statusCode === STATUS.SUCCESS) return true;
     this.#late.delete(tracker);
-    this.#pending.reject(tracker, endError(statusCode, statusReason));
+    this.#reject(tracker, endError(statusCode, statusReason));
     return true;
   }
 
@@ -135,6 +131,16 @@ export class NativeRequests implements RequestVerbs {
     for (const tracker of this.#asked.keys()) this.#giveUp(tracker);
     this.#pending.fail(error);
     this.#late.stop();
+  }
+
+  #resolve(tracker: string, reply: Reply): boolean {
+    this.#asked.delete(tracker);
+    return this.#pending.resolve(tracker, reply);
+  }
+
+  #reject(tracker: string, error: MlmError): boolean {
+    this.#asked.delete(tracker);
+    return this.#pending.reject(tracker, error);
   }
 
   /** Nobody waits for a reply any more: takes the request back, or cancels it. */
