@@ -32,6 +32,8 @@ export class Commits {
   readonly #log: Logger;
   readonly #events: CommitEvents;
   #gathering = new Set<Committer>();
+  /** Those whose changes failed: they take part in the next commit, whoever asks for it. */
+  readonly #late = new Set<Committer>();
   #underWay: Promise<void> | undefined;
   /** Commits that failed, one after another. */
   #failures = 0;
@@ -52,7 +54,10 @@ export class Commits {
   commit(): void {
     while (this.#underWay === undefined && this.#gathering.size > 0) {
       const members: Member[] = [];
-      for (const committer of this.#gathering) members.push({ committer, mark: committer.seal() });
+      for (const committer of new Set([...this.#late, ...this.#gathering])) {
+        members.push({ committer, mark: committer.seal() });
+      }
+      this.#late.clear();
       this.#gathering.clear();
       const durable = this.#store.commit();
       if (durable === undefined) tell(members);
@@ -87,7 +92,10 @@ export class Commits {
         why,
       });
     }
-    for (const { committer, mark } of members) committer.failed(mark, why);
+    for (const { committer, mark } of members) {
+      committer.failed(mark, why);
+      this.#late.add(committer);
+    }
   }
 
   #recovered(): void {

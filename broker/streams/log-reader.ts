@@ -7,7 +7,9 @@ import type { Stream } from './stream.js';
 /** Where a reader goes on in the log. */
 export interface LogStep {
   readonly block: Block;
-  /** Messages between the reader's position and the block, which are not there any more. */
+  /** Where to go on: at the reader's position, or where the log began after it. */
+  readonly from: number;
+  /** Messages from there to the block, which are not there any more. */
   readonly missed: number;
 }
 
@@ -21,5 +23,8 @@ export function stepIntoLog(stream: Stream, position: number): LogStep | undefin
   if (position > lastSequence) return undefined;
   const block = stream.readBlock(position);
   if (block === undefined || block.first > lastSequence) return undefined;
-  return { block, missed: Math.max(0, block.first - position) };
+  // Messages that were refused leave holes in the sequences; what is missed lies before all that is left.
+  const from = Math.max(position, stream.begins);
+  const isMissed = block.first > from && block.first === stream.firstSequence;
+  return { block, from, missed: isMissed ? block.first - from : 0 };
 }

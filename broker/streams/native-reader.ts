@@ -92,6 +92,7 @@ export class NativeReader {
         this.live = true;
         return;
       }
+      this.position = step.from;
       if (step.missed > 0) this.#noteGap(step.missed);
       this.#take(step.block);
     }

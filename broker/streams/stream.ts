@@ -29,6 +29,8 @@ export class Stream implements Committer {
   writers = 0;
   /** The last sequence that is durable. */
   lastSequence: number;
+  /** Messages before this sequence were never in its log, as far as is known: they were refused. */
+  begins = 1;
   /** The sequence that the next message gets. */
   nextSequence: number;
   readonly #context: StreamContext;
@@ -151,11 +153,11 @@ export class Stream implements Committer {
 
   committed(mark: number): void {
     for (const block of this.#settle(mark)) {
+      if (this.lastSequence === 0) this.begins = block.first;
       this.lastSequence = block.last;
       this.v1Readers.deliver(block);
       for (const reader of this.nativeReaders) reader.deliver(block);
     }
-    this.lastSequence = mark;
     this.trim(this.#retention);
   }
 

@@ -178,7 +178,7 @@ export class V1Readers {
     const step = stepIntoLog(this.#stream, reader.position);
     if (step === undefined) return undefined;
     reader.missed += step.missed;
-    reader.position += step.missed;
+    reader.position = step.from + step.missed;
     this.#context.counters.streamGaps += step.missed;
     const messages = new BlockReader(step.block.bytes);
     messages.seek(reader.position);

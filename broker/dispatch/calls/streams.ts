@@ -71,7 +71,8 @@ export class StreamCalls {
     if (from === undefined || from === 'new') return stream.nextSequence;
     if (from === 'earliest') return stream.firstSequence;
     const map = asMap(from);
-    if (map['sequence'] !== undefined) return integer(map, 'sequence', 0, Number.MAX_SAFE_INTEGER);
+    if (map['sequence'] !== undefined)
+      return Math.max(1, integer(map, 'sequence', 0, Number.MAX_SAFE_INTEGER));
     if (map['last'] !== undefined) {
       const last = integer(map, 'last', 0, Number.MAX_SAFE_INTEGER);
       return Math.max(stream.firstSequence, stream.nextSequence - last);

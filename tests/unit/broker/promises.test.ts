@@ -9,7 +9,9 @@ import {
   nativeRequest,
   only,
 } from '../../support/fake-native-peer.js';
+import { messagesOf } from '../../support/native-client.js';
 import { GatedStore } from '../../support/gated-store.js';
+import { LateStore } from '../../support/late-store.js';
 import { useWorlds } from '../../support/broker-world.js';
 
 let store: GatedStore;
@@ -112,26 +114,39 @@ it('a dead letter that cannot be sent again stays a dead letter', async () => {
   expect(await sender.ask('dead.list', { service: 'svc' })).toMatchObject([{ subject: 'bad' }]);
 });
 
-it('messages that were refused are no gap to those who read on after them', async () => {
-  const world = await startWorld({}, store);
-  const writer = await FakeNativePeer.open(world, 'w');
-  const { handle } = await writer.ask<{ handle: number }>('write', { stream: 's' });
-  const plan: [string, () => void][] = [
-    ['one', () => store.succeed()],
-    ['refused', () => store.fail('no room')],
-    ['two', () => store.succeed()],
-  ];
-  for (const [subject, end] of plan) {
-    writer.sendToStream(handle, [[subject, '']]);
-    await world.settle();
-    end();
-    await world.settle();
+describe('messages that were refused are no gap', () => {
+  /** A stream whose messages are refused or not, as the plan says; and what a reader is told. */
+  async function told(plan: readonly ('kept' | 'refused')[], from: unknown) {
+    const disk = new LateStore();
+    const world = await startWorld({}, disk);
+    const writer = await FakeNativePeer.open(world, 'w');
+    const { handle } = await writer.ask<{ handle: number }>('write', { stream: 's' });
+    const reader = await FakeNativePeer.open(world, 'r');
+    const { handle: early } = await reader.ask<{ handle: number }>('read', { stream: 's' });
+    for (const subject of plan) {
+      disk.failing = subject === 'refused';
+      writer.sendToStream(handle, [[subject, '']]);
+      await world.settle();
+    }
+    reader.call('read', { stream: 's', from, credit: 9 });
+    const said = await reader.exchange({ name: 'CREDIT', handle: early, amount: 9 });
+    expect(only(said, 'GAP')).toEqual([]);
+    expect(world.broker.counters.streamGaps).toBe(0);
+    return only(said, 'STREAM DELIVER').flatMap(({ sections }) =>
+      messagesOf(sections).map(({ sequence }) => sequence),
+    );
   }
-  const reader = await FakeNativePeer.open(world, 'r');
-  reader.call('read', { stream: 's', from: 'earliest', credit: 9 });
-  await world.settle();
-  const said = reader.read();
-  expect(only(said, 'GAP')).toEqual([]);
-  expect(only(said, 'STREAM DELIVER')).not.toEqual([]);
-  expect(world.broker.counters.streamGaps).toBe(0);
+
+  it.each([
+    ['in the middle of a log', ['kept', 'refused', 'kept'], [1, 3]],
+    ['at its beginning', ['refused', 'refused', 'kept'], [3]],
+    ['at its end', ['kept', 'kept', 'refused'], [1, 2]],
+    ['that they are all of', ['refused'], []],
+  ] as const)('%s', async (_, plan, sequences) => {
+    expect(await told(plan, 'earliest')).toEqual([...sequences, ...sequences]);
+  });
+
+  it('nor is what is before the first sequence', async () => {
+    expect(await told(['kept'], { sequence: 0 })).toEqual([1, 1]);
+  });
 });
