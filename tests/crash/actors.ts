@@ -1,7 +1,7 @@
 // Those who live through the crashes: writers, cursor readers, a mail pair,
 // requesters and workers. Each notes what the broker confirmed to it and what it
 // was given; none of them judges. A session that breaks is opened again.
-import { PLAIN_REQUEST } from '../../protocol/index.js';
+import { PLAIN_REQUEST, SectionWriter } from '../../protocol/index.js';
 import { NativeClient, messagesOf } from '../support/native-client.js';
 
 const BODY = Buffer.alloc(100, 'x');
@@ -103,6 +103,46 @@ export function writer(name: string): Role {
           numbers.delete(stored.first + at);
         }
       }
+      await pause(BATCH_MS);
+    }
+  };
+}
+
+/**
+ * Writes numbered messages, each with an id: what was not confirmed when a session broke is sent
+ * again in the next one, and yet no number may lie in the log twice.
+ */
+export function insistentWriter(name: string): Role {
+  let number = 0;
+  let unconfirmed: string[] = [];
+  return async (client, stage) => {
+    const { handle } = await client.ask<{ handle: number }>('write', { stream: 'events' });
+    const sent: string[] = [];
+    const send = async (subjects: readonly string[]): Promise<void> => {
+      sent.push(...subjects);
+      await client.send(
+        ...subjects.map((id) => {
+          const section = new SectionWriter(client.address);
+          section.append(id, BODY);
+          const sections = section.take() as Buffer;
+          return { name: 'STREAM SEND ONCE', handle, id, sections } as const;
+        }),
+      );
+    };
+    await send(unconfirmed);
+    while (stage.sending || unconfirmed.length > 0) {
+      while (unconfirmed.length > 2 * BATCH_MAX || (!stage.sending && unconfirmed.length > 0)) {
+        const { first, count, sequence } = await client.next('STORED');
+        for (let at = 0; at < count; at++) {
+          stage.ledger.stored.set(sent[first + at - 1] ?? '', sequence + at);
+        }
+        const settled = new Set(sent.slice(first - 1, first + count - 1));
+        unconfirmed = unconfirmed.filter((subject) => !settled.has(subject));
+      }
+      if (!stage.sending) break;
+      const batch = Array.from({ length: 1 + (number % BATCH_MAX) }, () => `${name}/${++number}`);
+      unconfirmed.push(...batch);
+      await send(batch);
       await pause(BATCH_MS);
     }
   };

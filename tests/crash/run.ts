@@ -6,6 +6,7 @@ import { PLAIN_REQUEST } from '../../protocol/index.js';
 import { startChild, type Child } from '../support/processes.js';
 import { messagesOf, NativeClient, type StreamMessage } from '../support/native-client.js';
 import {
+  insistentWriter,
   mailReceiver,
   mailSender,
   newLedger,
@@ -53,6 +54,7 @@ export async function crash({
   let broker = await startBroker(endpoint, folder);
   const actors = [
     ...[1, 2, 3].map((n) => play(stage, `writer-${n}`, writer(`w${n}`))),
+    ...[1, 2].map((n) => play(stage, `insistent-${n}`, insistentWriter(`i${n}`))),
     ...[1, 2].map((n) => play(stage, `reader-${n}`, reader(`c${n}`))),
     ...[1, 2].map((n) => play(stage, `mailer-${n}`, mailSender(`m${n}`))),
     play(stage, 'box', mailReceiver),
