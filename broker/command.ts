@@ -7,7 +7,7 @@ import { startBroker, type Broker } from './broker.js';
 import { systemClock } from './clock.js';
 import { explain } from './complaints.js';
 import { readConfigFile } from './config-file.js';
-import { createLog, type Logger } from './log.js';
+import { createLog } from './log.js';
 import { OpenFiles } from './open-files.js';
 import {
   environmentName,
@@ -95,14 +95,20 @@ export async function main(argv: readonly string[]): Promise<void> {
 async function runBroker(program: string, given: Arguments): Promise<void> {
   // Whoever read the log may go away; the broker goes on.
   for (const output of [process.stdout, process.stderr]) output.on('error', () => undefined);
-  let readyFile: string | undefined;
-  let log: Logger;
   let broker: Broker | undefined;
+  let openFiles: OpenFiles | undefined;
+  let readyFile: string | undefined;
+  stopOnSignals(program, async () => {
+    openFiles?.stop();
+    await broker?.stop();
+    if (readyFile !== undefined) removeReadyFile(readyFile);
+  });
   try {
     const { options, rules } = readOptions(given);
-    readyFile = options['ready-file'];
-    log = createLog(options['log-level'], process.stderr.isTTY);
+    const log = createLog(options['log-level'], process.stderr.isTTY);
     broker = await startBroker(options, { log, ...rules });
+    openFiles = new OpenFiles(systemClock, log);
+    readyFile = options['ready-file'];
     if (readyFile !== undefined) writeReadyFile(readyFile, broker.endpoints);
   } catch (error) {
     await broker?.stop();
@@ -110,12 +116,6 @@ async function runBroker(program: string, given: Arguments): Promise<void> {
     fail(program, (error as Error).message, status);
   }
   for (const line of announcement(broker.endpoints, process.env['PATH'] ?? '')) console.log(line);
-  const openFiles = new OpenFiles(systemClock, log);
-  stopOnSignals(program, async () => {
-    openFiles.stop();
-    await broker.stop();
-    if (readyFile !== undefined) removeReadyFile(readyFile);
-  });
 }
 
 /** Where the config file is, and what it holds. */

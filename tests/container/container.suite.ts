@@ -157,7 +157,7 @@ describe('the container', () => {
 
   it('says which option of its environment is wrong', async () => {
     const container = await containers.run(image, { env: { MLM_TIMEOUT: 'soon' } });
-    expect(await container.child.waitForExit()).toEqual({ code: 1, signal: null });
+    expect(await container.child.waitForExit()).toEqual({ code: 2, signal: null });
     expect(container.child.stderr).toContain('MLM_TIMEOUT: "soon"');
   });
 

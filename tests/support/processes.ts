@@ -97,6 +97,11 @@ export class Child {
     this.#process.stdout?.destroy();
   }
 
+  /** Closes our end of the child's stderr. */
+  closeErrors(): void {
+    this.#process.stderr?.destroy();
+  }
+
   /** Sends a signal; nothing happens where the child has ended. */
   signal(signal: NodeJS.Signals): void {
     if (this.#exit === undefined) this.#process.kill(signal);
