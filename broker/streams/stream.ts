@@ -14,6 +14,9 @@ import { V1Readers } from './v1-readers.js';
 /** Blocks that are small enough to be joined before they are stored, in octets together. */
 const JOINED_BYTES_MAX = 256 * 1024;
 
+/** What the broker itself wrote and could not store yet, in octets at most. */
+const OWN_BYTES_MAX = 64 * 1024 * 1024;
+
 /** What became of a message with an id. */
 export interface Accepted {
   readonly sequence: number;
@@ -192,8 +195,10 @@ export class Stream implements Committer {
   }
 
   failed(mark: number, why: string): void {
+    const lost = this.#settle(mark);
+    if (isOwn(this.name) && this.#gatherAgain(lost)) return;
     let refused = 0;
-    for (const { first, last } of this.#settle(mark)) refused += last - first + 1;
+    for (const { first, last } of lost) refused += last - first + 1;
     if (refused === 0) return;
     this.#context.counters.refused += refused;
     this.#context.log.error('stream messages could not be stored', {
@@ -201,6 +206,16 @@ export class Stream implements Committer {
       messages: refused,
       why,
     });
+  }
+
+  /** What the broker itself wrote has no sender to be told: it goes with the next commit, within bounds. */
+  #gatherAgain(blocks: readonly Block[]): boolean {
+    const again = [...blocks, ...this.#gathered];
+    const bytes = again.reduce((sum, block) => sum + block.bytes.length, 0);
+    if (bytes > OWN_BYTES_MAX) return false;
+    this.#gathered = again;
+    if (blocks.length > 0) this.place.commits.touch(this);
+    return true;
   }
 
   /** Takes the blocks up to a mark off the list of those that are not durable. */
@@ -211,6 +226,11 @@ export class Stream implements Committer {
     }
     return settled;
   }
+}
+
+/** True for the streams that the broker itself writes to, and nobody else. */
+export function isOwn(name: string): boolean {
+  return name.startsWith('$');
 }
 
 /** The name under which the store keeps the message ids of a stream. */

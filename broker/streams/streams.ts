@@ -7,7 +7,7 @@ import type { Session } from '../sessions/session.js';
 import { IdBound } from '../store/id-window.js';
 import type { Place } from '../store/storage.js';
 import type { KeptMessage } from '../store/store.js';
-import { idQueueOf, Stream } from './stream.js';
+import { idQueueOf, isOwn, Stream } from './stream.js';
 
 /** The sender of what the broker itself writes; no client can have this address. */
 const OWN_SENDER = '$broker';
@@ -298,11 +298,6 @@ export class Streams {
     this.#streams.delete(stream.name);
     stream.drop();
   }
-}
-
-/** True for the streams that the broker itself writes to, and nobody else. */
-function isOwn(name: string): boolean {
-  return name.startsWith('$');
 }
 
 function nativeOf(session: Session) {

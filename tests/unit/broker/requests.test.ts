@@ -3,6 +3,7 @@
 // are written down.
 import { decode as unpack, encode as pack } from '@msgpack/msgpack';
 import { BlockReader } from '../../../protocol/index.js';
+import { GatedStore } from '../../support/gated-store.js';
 import { useWorlds, type World } from '../../support/broker-world.js';
 import {
   FakeNativePeer,
@@ -488,6 +489,24 @@ describe('a job', () => {
     await w.exchange(reply(first!, ''));
     await asks.exchange(job('j1'));
     expect(await given(world, w)).toEqual([]);
+  });
+
+  it('has its result though the disk fails when it comes', async () => {
+    const store = new GatedStore();
+    const world = await startWorld({}, store);
+    const w = await worker(world, 'w');
+    const asks = await requester(world);
+    await asks.exchange(job('j1'));
+    store.succeed();
+    const [first] = await given(world, w);
+    store.succeed();
+    await world.settle();
+    await w.exchange(reply(first!, 'result'));
+    store.fail('no room');
+    await world.settle();
+    store.open();
+    await world.settle();
+    expect(jobEvents(world).at(-1)).toMatchObject({ event: 'succeeded', content: ['result'] });
   });
 
   it('that failed for good can be tried again', async () => {
