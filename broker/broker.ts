@@ -35,6 +35,7 @@ import { RouterTransport, type Transport } from './transport.js';
 const BURST_MAX = 128;
 const LINGER_MS = 1000;
 const TRIM_EVERY_MS = 10_000;
+const COMMIT_RETRY_MS = 100;
 
 export interface BrokerParts {
   readonly log?: Logger;
@@ -83,6 +84,7 @@ export class Broker {
       parts.transport ?? new RouterTransport({ frameBytesMax: frameBytesMax(this.#limits) });
     this.#storage = new Storage(stores, log, {
       gathering: () => this.#scheduleTick(),
+      retry: () => this.#commitLater(),
       ended: () => void this.#flusher.flush(),
     });
     const afterwards = (): void => this.#scheduleTick();
@@ -199,6 +201,12 @@ export class Broker {
     }
     this.#receiving = this.#receive();
     this.#trimLater();
+  }
+
+  #commitLater(): void {
+    this.#clock.after(COMMIT_RETRY_MS, () => {
+      if (!this.#stopping) this.#storage.commit();
+    });
   }
 
   /** Messages grow too old while nobody sends any. */

@@ -23,6 +23,8 @@ interface Member {
 export interface CommitEvents {
   /** The first change since the last commit: `commit` is to be called soon. */
   gathering(): void;
+  /** A commit failed, and what it held is to be tried again: `commit` is to be called in a while. */
+  retry(): void;
   /** A commit that was under way has ended, and its members were told. */
   ended(): void;
 }
@@ -79,7 +81,14 @@ export class Commits {
       tell(members);
     } catch (cause) {
       this.#underWay = undefined;
+      const isAwaited = this.#gathering.size > 0;
       this.#fail(members, cause);
+      // What is only to be tried again must not be tried again and again.
+      if (!isAwaited && this.#gathering.size > 0) {
+        this.#events.retry();
+        this.#events.ended();
+        return;
+      }
     }
     this.commit();
     this.#events.ended();

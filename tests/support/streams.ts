@@ -29,7 +29,7 @@ export class LoneStreams {
   constructor({ store = new MemoryStore(), rules, options = {} }: LoneOptions = {}) {
     this.#limits = limitsOf(resolveOptions({ flags: { ephemeral: true, ...options } }));
     const nothing = (): void => undefined;
-    const events = { gathering: nothing, ended: nothing };
+    const events = { gathering: nothing, retry: nothing, ended: nothing };
     this.storage = new Storage(singleStore(store, Infinity), silentLogger, events);
     this.policies = new Policies(this.#limits.stream, rules);
     this.streams = new Streams({

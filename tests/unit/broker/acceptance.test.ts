@@ -38,7 +38,7 @@ class Heard {
 
 function commitsOf(store: GatedStore): Commits {
   const nothing = (): void => undefined;
-  return new Commits(store, silentLogger, { gathering: nothing, ended: nothing });
+  return new Commits(store, silentLogger, { gathering: nothing, retry: nothing, ended: nothing });
 }
 
 async function end(how: () => void): Promise<void> {

@@ -15,7 +15,7 @@ import { range } from '../../support/sessions.js';
 const nothing = (): void => undefined;
 
 function placeIn(store: Store): Place {
-  const events = { gathering: nothing, ended: nothing };
+  const events = { gathering: nothing, retry: nothing, ended: nothing };
   return new Storage(singleStore(store, Infinity), silentLogger, events).place('fsync');
 }
 

@@ -505,7 +505,7 @@ describe('a job', () => {
     store.fail('no room');
     await world.settle();
     store.open();
-    await world.settle();
+    await world.pass(150);
     expect(jobEvents(world).at(-1)).toMatchObject({ event: 'succeeded', content: ['result'] });
   });
 
