@@ -6,12 +6,16 @@ import { z } from 'zod';
 export const INPUT_TYPES = ['string', 'number', 'boolean', 'json', 'file', 'files'] as const;
 export type InputType = (typeof INPUT_TYPES)[number];
 
-/** How an input travels to a worker: a MessagePack value, UTF-8 text, or JSON text. */
+/**
+ * How an input travels to a worker: as a MessagePack value, UTF-8 text, JSON text, or as
+ * files: a frame with the list of their names, then a frame for each. One file alone is
+ * always its octets.
+ */
 export const INPUT_FORMS = ['value', 'text', 'json', 'files'] as const;
 export type InputForm = (typeof INPUT_FORMS)[number];
 
-/** How the reply of a worker is read: as those, as one file, or as one file for each frame. */
-export const OUTPUT_FORMS = ['value', 'text', 'json', 'file', 'files'] as const;
+/** How the reply of a worker is read: as those, as one file, or each frame as a file without a name. */
+export const OUTPUT_FORMS = ['value', 'text', 'json', 'file', 'files', 'frames'] as const;
 export type OutputForm = (typeof OUTPUT_FORMS)[number];
 
 /** Jobs of one step at a time: unless said, and at most. */

@@ -1,0 +1,63 @@
+// What holding a run needs of the world: its log, and jobs that others do. How a
+// broker gives this stands in broker-ports.ts; tests have their own.
+import type { LoggedEvent, RunEvent } from './events.js';
+import type { FileValue } from './file-value.js';
+import type { JobOfRun } from './job-id.js';
+
+/** The events of one run. */
+export interface RunLog {
+  /** Writes an event. @returns resolves once it is kept */
+  append(event: RunEvent): Promise<unknown>;
+  /** Every event of the run from its first one on, its own too, until the signal fires. */
+  read(signal: AbortSignal): AsyncIterable<LoggedEvent>;
+}
+
+/** A job to be done. */
+export interface JobOrder {
+  readonly service: string;
+  readonly subject: string;
+  readonly frames: readonly Buffer[];
+  /** How long no worker is to get it, ms. */
+  readonly delayMs: number;
+  /** By when it must be done, ms from now. */
+  readonly deadlineMs: number | undefined;
+}
+
+/** How a job of the run ended. */
+export type JobEnd =
+  | {
+      readonly kind: 'succeeded';
+      readonly job: JobOfRun;
+      readonly worker: string;
+      readonly frames: readonly Buffer[];
+      /** The sequence of the message of `$jobs` that tells it. */
+      readonly sequence: number;
+    }
+  | { readonly kind: 'failed'; readonly job: JobOfRun; readonly reason: string }
+  | { readonly kind: 'expired' | 'cancelled'; readonly job: JobOfRun; readonly reason: string };
+
+/** Some ends are not known any more, and can be those of any job. */
+export interface JobGap {
+  readonly kind: 'gap';
+}
+
+export interface RunJobs {
+  /** The last message of `$jobs`. */
+  lastSequence(): Promise<number>;
+  /**
+   * Asks for a job; asking again for the same one does nothing.
+   *
+   * @throws {JobRefused} where the broker does not take it
+   */
+  submit(job: JobOfRun, order: JobOrder): Promise<void>;
+  /** Cancels a job; one that is over, or that nobody knows, stays so. */
+  cancel(service: string, job: JobOfRun): Promise<void>;
+  /** How the jobs of a run end, from after a message of `$jobs` on, until the signal fires. */
+  watch(run: string, after: number, signal: AbortSignal): AsyncIterable<JobEnd | JobGap>;
+  fetch(file: FileValue): Promise<Buffer>;
+}
+
+/** The broker does not take a job; another run might fare better, later. */
+export class JobRefused extends Error {
+  override readonly name = 'JobRefused';
+}
