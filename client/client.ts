@@ -7,6 +7,7 @@ import { Connection } from './connection.js';
 import { aborted, closedError, ignore, MlmError } from './errors.js';
 import { Events, type ClientEvents } from './events.js';
 import { Intake } from './intake.js';
+import type { JobHandle, SubmitOptions } from './jobs.js';
 import type { MailboxOptions, MailboxReader, SendToOptions } from './mailbox.js';
 import type { Reply } from './message.js';
 import { NativeOutbox } from './native/outbox.js';
@@ -235,12 +236,15 @@ export class MlmClient extends Admin {
   }
 
   /**
-   * Asks a service, and waits for the reply of the worker who takes the request.
+   * Asks a service, and waits for the reply of the worker who takes the request. In native
+   * sessions, one that nobody waits for any more is cancelled: at the end of `timeoutMs`, when
+   * `signal` fires, and when the client is closed.
    *
    * @param body see `encodeBody`: frames as they are, anything else as MessagePack
-   * @throws {MlmError} TIMEOUT, EXPIRED (no worker took it in time), WORKER_ERROR (the
-   *   worker failed; `workerCode` says how), REFUSED, ABORTED, BUFFER_FULL, CLOSED,
-   *   DISCONNECTED, INVALID_ARGUMENT, UNSUPPORTED for an anonymous client
+   * @throws {MlmError} TIMEOUT, EXPIRED (no worker took it in time, or it was not done by its
+   *   deadline), CANCELLED (by somebody else), WORKER_ERROR (the worker failed; `workerCode` says
+   *   how), REFUSED, ABORTED, BUFFER_FULL, CLOSED, DISCONNECTED, INVALID_ARGUMENT, UNSUPPORTED for
+   *   an anonymous client, and for what MLM/1 cannot
    */
   request(
     service: string,
@@ -249,6 +253,39 @@ export class MlmClient extends Admin {
     options?: RequestOptions,
   ): Promise<Reply> {
     return this.#rooms.requests.request(service, subject, body, options);
+  }
+
+  /**
+   * Submits a job: a request whose life the broker writes down, so that its result can be
+   * collected later, by this client or another one, by its id. Nobody needs to wait for it, and an
+   * anonymous client will do. Native sessions only.
+   *
+   * ```ts
+   * const job = await client.submit('render', 'page', { page: 7 });
+   * await store(job.id); // … and days later, from anywhere:
+   * const reply = await client.job('render', id).result();
+   * ```
+   *
+   * @param body see `encodeBody`: frames as they are, anything else as MessagePack
+   * @returns the job, once the broker has accepted it
+   * @throws {MlmError} UNSUPPORTED, REFUSED, ABORTED, BUFFER_FULL, CLOSED, DISCONNECTED, INVALID_ARGUMENT
+   */
+  submit(
+    service: string,
+    subject: string,
+    body?: unknown,
+    options?: SubmitOptions,
+  ): Promise<JobHandle> {
+    return this.#rooms.jobs.submit(service, subject, body, options);
+  }
+
+  /**
+   * A job by its id, wherever it was submitted. Native sessions only.
+   *
+   * @throws {MlmError} INVALID_ARGUMENT, UNSUPPORTED
+   */
+  job(service: string, id: string): JobHandle {
+    return this.#rooms.jobs.job(service, id);
   }
 
   /**

@@ -16,10 +16,18 @@ export type { ClientEvents, Confirmation, Dropped, Refused } from './events.js';
 export type { MailboxOptions, MailboxReader, SendToOptions } from './mailbox.js';
 export type { Mail, Message, Reply, StreamMessage } from './message.js';
 export type { Progress, ServiceRequest } from './service-request.js';
+export { JobEvent, JOBS_STREAM } from './jobs.js';
+export type {
+  EventsOptions,
+  JobEventName,
+  JobHandle,
+  ResultOptions,
+  SubmitOptions,
+} from './jobs.js';
 export type { LabelCondition, Labels, LabelValue, Wants } from './labels.js';
-export type { Handler, Offer } from './offer.js';
+export type { Handler, Offer, OfferChanges } from './offer.js';
 export type { ConnectOptions } from './options.js';
-export type { RequestOptions } from './requests.js';
+export type { RequestOptions, RequestTerms } from './requests.js';
 export type { OfferOptions } from './services.js';
 export type { Sent } from './outbox.js';
 export type { From, Gap, ReadOptions, SendOptions, Stream, StreamReader } from './stream.js';

@@ -2,6 +2,7 @@
 // of MLM/1 (v1-rooms.ts) or those of native sessions (native/rooms.ts). Which
 // ones a client has, its first session decides. Only shapes here.
 import type { MlmError } from './errors.js';
+import type { JobHandle, SubmitOptions } from './jobs.js';
 import type { MailboxOptions, MailboxReader, SendToOptions } from './mailbox.js';
 import type { Reply } from './message.js';
 import type { Handler, Offer } from './offer.js';
@@ -23,6 +24,17 @@ export interface RequestVerbs {
   ): Promise<Reply>;
 }
 
+export interface JobVerbs {
+  submit(
+    service: string,
+    subject: string,
+    body: unknown,
+    options?: SubmitOptions,
+  ): Promise<JobHandle>;
+  /** @throws {MlmError} INVALID_ARGUMENT, UNSUPPORTED */
+  job(service: string, id: string): JobHandle;
+}
+
 export interface ServiceVerbs {
   offer(service: string, options: OfferOptions, handler: Handler): Promise<Offer>;
   /** The client closes: nothing more is begun. */
@@ -33,6 +45,7 @@ export interface Rooms {
   readonly mailbox: MailVerbs;
   readonly requests: RequestVerbs;
   readonly services: ServiceVerbs;
+  readonly jobs: JobVerbs;
   stream(name: string): Stream;
   /** Asks the broker by a method of native sessions. @throws {MlmError} UNSUPPORTED, REFUSED */
   call(method: string, given: Record<string, unknown>): Promise<unknown>;

@@ -11,13 +11,16 @@ import type { Sent } from './outbox.js';
  * - `{ sequence }`: this message, or the next one that is still there
  * - `{ timeMs }`: the first message accepted at or after this moment, ms since 1970
  * - `{ last }`: so many of the newest messages, then what comes
+ * - `{ compact: true }`: the last message of each subject, as far as the stream holds them, in
+ *   order, then what comes: the stream as a table of how things are
  */
 export type From =
   | 'new'
   | 'earliest'
   | { readonly sequence: number }
   | { readonly timeMs: number }
-  | { readonly last: number };
+  | { readonly last: number }
+  | { readonly compact: true };
 
 /** Messages that a reader does not get: retention had removed them before it came to them. */
 export interface Gap {

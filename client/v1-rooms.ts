@@ -4,7 +4,7 @@ import { closedError, notOnV1, type MlmError } from './errors.js';
 import { Mailbox } from './mailbox.js';
 import { Requests } from './requests.js';
 import type { Room } from './room.js';
-import type { Rooms } from './rooms.js';
+import type { JobVerbs, Rooms } from './rooms.js';
 import { Services } from './services.js';
 import type { Stream } from './stream.js';
 import { Streams, V1Stream } from './v1-streams.js';
@@ -14,6 +14,12 @@ export class V1Rooms implements Rooms {
   readonly mailbox: Mailbox;
   readonly requests: Requests;
   readonly services: Services;
+  readonly jobs: JobVerbs = {
+    submit: () => Promise.reject(notOnV1('a job')),
+    job: () => {
+      throw notOnV1('a job');
+    },
+  };
   readonly #streams: Streams;
   readonly #room: Room;
 

@@ -43,7 +43,10 @@ export class Body {
 }
 
 /** What a handler may do with the session of its process: all but end it, or read its mail. */
-export type JobClient = Pick<MlmClient, 'address' | 'stream' | 'sendTo' | 'request'>;
+export type JobClient = Pick<
+  MlmClient,
+  'address' | 'stream' | 'sendTo' | 'request' | 'submit' | 'job'
+>;
 
 /** One request, as a handler gets it. */
 export interface Job {

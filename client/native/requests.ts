@@ -23,6 +23,17 @@ import { LateReplies } from './late.js';
 import type { Sending } from './outbox.js';
 import { send } from './sending.js';
 
+/** What does a request that is a job. */
+export interface JobRequests {
+  request(
+    service: string,
+    subject: string,
+    body: unknown,
+    id: string,
+    options: RequestOptions & { readonly timeoutMs: number },
+  ): Promise<Reply>;
+}
+
 /** A request whose reply is awaited. */
 interface Asked {
   readonly service: string;
@@ -38,14 +49,19 @@ export class NativeRequests implements RequestVerbs {
   readonly #room: Room;
   readonly #pending: Pending<Reply>;
   readonly #trackerPrefix = `r-${randomBytes(6).toString('hex')}-`;
+  readonly #jobs: JobRequests;
   readonly #onAwaited: () => void;
   readonly #asked = new Map<string, Asked>();
   readonly #late: LateReplies;
   #trackers = 0;
 
-  /** @param onAwaited told when one more reply is awaited */
-  constructor(room: Room, onAwaited: () => void) {
+  /**
+   * @param jobs what does requests that are jobs
+   * @param onAwaited told when one more reply is awaited
+   */
+  constructor(room: Room, jobs: JobRequests, onAwaited: () => void) {
     this.#room = room;
+    this.#jobs = jobs;
     this.#onAwaited = onAwaited;
     this.#pending = new Pending(room.clock, room.intake);
     this.#late = new LateReplies(room.clock);
@@ -66,6 +82,9 @@ export class NativeRequests implements RequestVerbs {
     const { address } = this.#room.options;
     const checked = checkRequest(address, service, subject, options);
     const { timeoutMs, signal } = checked;
+    if (options.id !== undefined) {
+      return this.#jobs.request(service, subject, body, options.id, { ...options, timeoutMs });
+    }
     const tracker = `${this.#trackerPrefix}${++this.#trackers}`;
     const command = requestCommand(service, subject, tracker, body, checked);
     command.timeout = brokerTimeoutMs(timeoutMs);

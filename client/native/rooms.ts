@@ -6,6 +6,7 @@ import type { Room } from '../room.js';
 import type { Rooms } from '../rooms.js';
 import type { Stream } from '../stream.js';
 import { HeldDelivery } from './held.js';
+import { NativeJobs } from './jobs.js';
 import { NativeMailbox } from './mailbox.js';
 import { NativeRequests } from './requests.js';
 import { NativeServices } from './services.js';
@@ -16,13 +17,15 @@ export class NativeRooms implements Rooms {
   readonly mailbox: NativeMailbox;
   readonly requests: NativeRequests;
   readonly services: NativeServices;
+  readonly jobs: NativeJobs;
   readonly #streams: NativeStreams;
   readonly #room: Room;
 
   constructor(room: Room) {
     this.#room = room;
     this.#streams = new NativeStreams(room);
-    this.requests = new NativeRequests(room, () => this.mailbox.balance());
+    this.jobs = new NativeJobs(room, this.#streams);
+    this.requests = new NativeRequests(room, this.jobs, () => this.mailbox.balance());
     this.mailbox = new NativeMailbox(room, () => this.requests.awaited);
     this.services = new NativeServices(room);
   }
@@ -80,6 +83,7 @@ export class NativeRooms implements Rooms {
     this.#streams.end(error);
     this.mailbox.end(error, pending);
     this.requests.end(pending);
+    this.jobs.end(pending);
   }
 
   #mailCame(delivery: NativeCommand<'MAILBOX DELIVER'>): void {
