@@ -137,7 +137,7 @@ export class Broker {
       },
     };
     const cursors = new Cursors(this.#storage.place('fsync'), options['cursors-max']);
-    const streams = new Streams(context);
+    const streams = new Streams(context, afterwards);
     const mailboxes = new Mailboxes(context, (address) => this.#sessions.atAddress(address));
     const services = new Services(context);
     const admin = new Admin({
@@ -264,6 +264,7 @@ export class Broker {
     this.#expiry.stop();
     this.#delays.stop();
     this.#leases.stop();
+    this.#engines.streams.stop();
     this.#flusher.stop();
     this.#transport.close(LINGER_MS);
     await this.#receiving;

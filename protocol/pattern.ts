@@ -21,6 +21,8 @@ export interface Pattern {
   readonly source: string;
   /** True where the pattern matches every subject (it is empty). */
   readonly matchesAll: boolean;
+  /** The one subject that it matches; undefined where others may match as well. */
+  readonly exact: string | undefined;
   /** True where `subject` holds a match anywhere. */
   matches(subject: string): boolean;
 }
@@ -34,7 +36,7 @@ export interface Pattern {
  *   so large that matching it would keep others waiting
  */
 export function compilePattern(source: string): Pattern {
-  if (source === '') return { source, matchesAll: true, matches: () => true };
+  if (source === '') return { source, matchesAll: true, exact: undefined, matches: () => true };
   if (repeats(source) * source.length > REPEATED_MAX) throw tooLarge(source);
   let engine: RE2JS;
   try {
@@ -44,32 +46,47 @@ export function compilePattern(source: string): Pattern {
     throw new ProtocolError('pattern', 'pattern', `"${source}" is not a valid pattern: ${detail}`);
   }
   if (engine.programSize() > STEPS_MAX) throw tooLarge(source);
-  const prefix = requiredPrefix(source);
+  const { plain, end } = plainBeginning(source);
+  if (end > 0 && end === source.length - 1 && source.endsWith('$')) {
+    return { source, matchesAll: false, exact: plain, matches: (subject) => subject === plain };
+  }
   const matches =
-    prefix === ''
+    plain === ''
       ? (subject: string) => engine.test(subject)
-      : (subject: string) => subject.startsWith(prefix) && engine.test(subject);
-  return { source, matchesAll: false, matches };
+      : (subject: string) => subject.startsWith(plain) && engine.test(subject);
+  return { source, matchesAll: false, exact: undefined, matches };
 }
 
 /**
  * The text with which every match of an anchored pattern begins, as far as it is
- * plain; empty where there is none. To compare it costs next to nothing, so that
- * thousands of patterns can be looked at for one subject.
+ * plain, and where in the pattern it ends; empty, and at 0, where there is none.
+ * To compare it costs next to nothing, so that thousands of patterns can be
+ * looked at for one subject.
  */
-function requiredPrefix(source: string): string {
+function plainBeginning(source: string): { plain: string; end: number } {
   // An alternative at the top may begin otherwise.
-  if (!source.startsWith('^') || source.includes('|')) return '';
-  let prefix = '';
-  for (let at = 1; at < source.length; at++) {
-    let char = source.charAt(at);
-    if (char === '\\' && isPlainEscape(source.charAt(at + 1))) char = source.charAt(++at);
-    else if (SPECIAL.includes(char)) break;
+  if (!source.startsWith('^') || hasAlternatives(source)) return { plain: '', end: 0 };
+  let plain = '';
+  let at = 1;
+  while (at < source.length) {
+    const isEscape = source.charAt(at) === '\\' && isPlainEscape(source.charAt(at + 1));
+    if (!isEscape && SPECIAL.includes(source.charAt(at))) break;
+    const char = String.fromCodePoint(source.codePointAt(isEscape ? at + 1 : at) as number);
+    const next = at + char.length + (isEscape ? 1 : 0);
     // What may be missing, or be there several times, is not required.
-    if (REPEATED.includes(source.charAt(at + 1)) && at + 1 < source.length) break;
-    prefix += char;
+    if (next < source.length && REPEATED.includes(source.charAt(next))) break;
+    plain += char;
+    at = next;
   }
-  return prefix;
+  return { plain, end: at };
+}
+
+function hasAlternatives(source: string): boolean {
+  for (let at = 0; at < source.length; at++) {
+    if (source.charAt(at) === '\\') at++;
+    else if (source.charAt(at) === '|') return true;
+  }
+  return false;
 }
 
 const SPECIAL = '\\^$.[](){}|*+?';

@@ -10,6 +10,7 @@ import {
   type Selection,
 } from '../../protocol/index.js';
 import type { StreamContext } from './stream-context.js';
+import { CompactStart } from './compact-start.js';
 import { stepIntoLog } from './log-reader.js';
 import { nativeOutgoing } from '../sessions/outbox.js';
 import type { Session } from '../sessions/session.js';
@@ -28,6 +29,8 @@ export interface NativeReaderOptions {
   readonly pattern: Pattern;
   /** The first sequence it is to get. */
   readonly position: number;
+  /** Up to here it gets only the last message of each subject; undefined where it gets all. */
+  readonly compactTo?: number | undefined;
   /** Messages it may be sent before it grants more. */
   readonly credit: number;
   /** True where it also gets what it wrote itself. */
@@ -41,6 +44,8 @@ export class NativeReader {
   readonly stream: Stream;
   readonly handle: number;
   readonly cursor: string | undefined;
+  /** Up to here it gets only the last message of each subject; undefined where it gets all. */
+  readonly compactTo: number | undefined;
   /** True while it gets blocks as they come; false while it reads the log. */
   live = false;
   /** The next sequence to look at. */
@@ -49,6 +54,8 @@ export class NativeReader {
   readonly #pattern: Pattern;
   readonly #without: string | undefined;
   readonly #context: StreamContext;
+  /** How it begins, while it has not come to the end of that. */
+  #compact: CompactStart | undefined;
 
   constructor(options: NativeReaderOptions, context: StreamContext) {
     this.session = options.session;
@@ -60,6 +67,28 @@ export class NativeReader {
     this.#pattern = options.pattern;
     this.#without = options.own || this.session.address === '' ? undefined : this.session.address;
     this.#context = context;
+    this.compactTo = options.compactTo;
+    if (this.compactTo !== undefined) this.#compact = this.#compactStart(this.compactTo);
+  }
+
+  #compactStart(upTo: number): CompactStart {
+    const { stream, session, position: from } = this;
+    const known = (): void => {
+      session.continueSoon();
+      this.#context.wake();
+    };
+    const index = this.#context.indexes.of(stream);
+    return new CompactStart({ stream, index, pattern: this.#pattern, from, upTo, known });
+  }
+
+  /** Finds out what it is to begin with, where that is to be found out. */
+  begin(): void {
+    this.#compact?.begin();
+  }
+
+  /** It is over. */
+  close(): void {
+    this.#compact?.stop();
   }
 
   /** The client grants more. */
@@ -84,16 +113,21 @@ export class NativeReader {
         return;
       }
       if (this.credit === 0 || !this.session.hasRoomFor('stream')) return;
+      if (this.#compact !== undefined) {
+        if (!this.#compact.isKnown) return;
+        this.#takeCompact(this.#compact);
+        continue;
+      }
       const step = stepIntoLog(this.stream, this.position);
       if (step === undefined) {
         // A log that was emptied has no block after the gap.
         const missed = this.stream.lastSequence + 1 - this.position;
-        if (missed > 0) this.#noteGap(missed);
+        if (missed > 0) this.#missed(missed);
         this.live = true;
         return;
       }
       this.position = step.from;
-      if (step.missed > 0) this.#noteGap(step.missed);
+      if (step.missed > 0) this.#missed(step.missed);
       this.#take(step.block);
     }
   }
@@ -112,7 +146,19 @@ export class NativeReader {
     if (selection.count > 0) this.#send(selection);
   }
 
-  #send({ bytes, count }: Selection): void {
+  /** Sends of what it begins with as much as lies together; after the last of it, it gets all. */
+  #takeCompact(compact: CompactStart): void {
+    if (compact.isOver) {
+      this.position = compact.upTo + 1;
+      this.#compact = undefined;
+      return;
+    }
+    const { bytes, count, missed } = compact.take(this.credit, this.#without);
+    if (count > 0) this.#send({ bytes, count });
+    if (missed !== undefined) this.#noteGap(missed, missed);
+  }
+
+  #send({ bytes, count }: Pick<Selection, 'bytes' | 'count'>): void {
     this.credit -= count;
     this.#context.counters.streamDeliveries += count;
     const command: NativeCommand<'STREAM DELIVER'> = {
@@ -123,17 +169,22 @@ export class NativeReader {
     this.session.deliver('stream', nativeOutgoing(command, bytes.length));
   }
 
-  #noteGap(missed: number): void {
+  /** Messages from where it is on are not there any more. */
+  #missed(count: number): void {
     const first = this.position;
-    this.position += missed;
-    this.#context.counters.streamGaps += missed;
+    this.position += count;
+    this.#noteGap(first, first + count - 1);
+  }
+
+  #noteGap(first: number, last: number): void {
+    this.#context.counters.streamGaps += last - first + 1;
     this.session.deliver(
       'stream',
       nativeOutgoing({
         name: 'GAP',
         handle: this.handle,
         first,
-        last: first + missed - 1,
+        last,
         reason: 'the retention of the stream had removed them',
       }),
     );

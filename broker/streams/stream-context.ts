@@ -2,6 +2,7 @@
 // connected; and what they share among themselves.
 import type { EngineContext } from '../engine-context.js';
 import type { IdBound } from '../store/id-window.js';
+import type { SubjectIndexes } from './subject-indexes.js';
 
 export type StreamsContext = Pick<
   EngineContext,
@@ -11,4 +12,7 @@ export type StreamsContext = Pick<
 export interface StreamContext extends StreamsContext {
   /** How many message ids all streams remember together. */
   readonly ids: IdBound;
+  readonly indexes: SubjectIndexes;
+  /** Something was queued for a session outside of a burst: has it sent soon. */
+  readonly wake: () => void;
 }

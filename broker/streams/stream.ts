@@ -9,6 +9,7 @@ import type { Session } from '../sessions/session.js';
 import type { Place } from '../store/storage.js';
 import type { KeptMessage, Retention } from '../store/store.js';
 import { IdWindow, type Remembered } from '../store/id-window.js';
+import type { SubjectIndex } from './subject-index.js';
 import { V1Readers } from './v1-readers.js';
 
 /** Blocks that are small enough to be joined before they are stored, in octets together. */
@@ -34,6 +35,8 @@ export class Stream implements Committer {
   lastSequence: number;
   /** Messages before this sequence were never in its log, as far as is known: they were refused. */
   begins = 1;
+  /** The last message of each subject; undefined while nobody asks for it. */
+  index: SubjectIndex | undefined;
   /** The sequence that the next message gets. */
   nextSequence: number;
   readonly #context: StreamContext;
@@ -158,6 +161,7 @@ export class Stream implements Committer {
     for (const block of this.#settle(mark)) {
       if (this.lastSequence === 0) this.begins = block.first;
       this.lastSequence = block.last;
+      this.index?.note(block);
       this.v1Readers.deliver(block);
       for (const reader of this.nativeReaders) reader.deliver(block);
     }
@@ -190,6 +194,7 @@ export class Stream implements Committer {
   drop(): void {
     this.removed = true;
     this.#ids.forget();
+    this.#context.indexes.forget(this);
     this.place.store.dropStream(this.name);
     if (this.place.store.persistent) this.place.commits.touch(this);
   }

@@ -8,6 +8,7 @@ import { IdBound } from '../store/id-window.js';
 import type { Place } from '../store/storage.js';
 import type { KeptMessage } from '../store/store.js';
 import { idQueueOf, isOwn, Stream } from './stream.js';
+import { SubjectIndexes } from './subject-indexes.js';
 
 /** The sender of what the broker itself writes; no client can have this address. */
 const OWN_SENDER = '$broker';
@@ -20,8 +21,10 @@ export class Streams {
   /** Sessions for which the log has said so. */
   readonly #sentTooLarge = new WeakSet<Session>();
 
-  constructor(context: StreamsContext) {
-    this.#context = { ...context, ids: new IdBound() };
+  /** @param wake has what was queued for sessions sent soon */
+  constructor(context: StreamsContext, wake: () => void) {
+    const indexes = new SubjectIndexes(context.clock);
+    this.#context = { ...context, ids: new IdBound(), indexes, wake };
   }
 
   /** How many there are, beside those of the broker itself. */
@@ -84,6 +87,12 @@ export class Streams {
   /** Applies every stream's retention; time alone can make messages too old. */
   trimAll(): void {
     for (const stream of this.#streams.values()) stream.trim();
+    this.#context.indexes.forgetUnused();
+  }
+
+  /** Nothing is read from the logs any more but what sessions ask for. */
+  stop(): void {
+    this.#context.indexes.stop();
   }
 
   /** STREAM WRITE: the session writes to this stream from now on. */
@@ -154,19 +163,20 @@ export class Streams {
     session: Session,
     name: string,
     options: Pick<NativeReaderOptions, 'pattern' | 'credit' | 'own' | 'cursor'>,
-    place: (stream: Stream) => number,
+    place: (stream: Stream) => Pick<NativeReaderOptions, 'position' | 'compactTo'>,
   ): NativeReader | Refusal {
     const { readers, handle } = nativeOf(session);
     if (readers.size >= this.#context.limits.subscriptionsMax) return this.#tooManySubscriptions();
     const stream = this.#require(name);
     if ('reason' in stream) return stream;
-    const position = place(stream);
+    const start = place(stream);
     const reader = new NativeReader(
-      { ...options, session, stream, handle: handle(), position },
+      { ...options, ...start, session, stream, handle: handle() },
       this.#context,
     );
     readers.set(reader.handle, reader);
     stream.nativeReaders.add(reader);
+    reader.begin();
     return reader;
   }
 
@@ -175,6 +185,7 @@ export class Streams {
     const reader = readers.get(handle);
     if (reader === undefined) return;
     readers.delete(handle);
+    reader.close();
     reader.stream.nativeReaders.delete(reader);
     this.#forgetIdle(reader.stream);
   }

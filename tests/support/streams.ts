@@ -32,14 +32,15 @@ export class LoneStreams {
     const events = { gathering: nothing, retry: nothing, ended: nothing };
     this.storage = new Storage(singleStore(store, Infinity), silentLogger, events);
     this.policies = new Policies(this.#limits.stream, rules);
-    this.streams = new Streams({
+    const context = {
       clock: this.clock,
       counters: newCounters(),
       limits: this.#limits,
       log: silentLogger,
       policies: this.policies,
       storage: this.storage,
-    });
+    };
+    this.streams = new Streams(context, nothing);
     for (const place of this.storage.places) this.streams.recover(place);
   }
 

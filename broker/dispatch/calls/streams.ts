@@ -16,6 +16,9 @@ import {
   type Methods,
 } from './arguments.js';
 
+const WRONG_FROM =
+  'from is "new", "earliest", {sequence}, {timeMs}, {last}, or {compact: true, sequence?}';
+
 export class StreamCalls {
   readonly methods: Methods = {
     write: (session, given) => this.#write(session, given),
@@ -52,7 +55,7 @@ export class StreamCalls {
     const reader = unwrap(
       streams.openReader(session, name, options, (stream) => {
         const at = cursor === undefined ? undefined : cursors.get(name, cursor);
-        return at === undefined ? this.#placeOf(stream, from) : at + 1;
+        return at === undefined ? this.#startOf(stream, from) : { position: at + 1 };
       }),
     );
     if (cursor !== undefined && cursors.get(name, cursor) === undefined) {
@@ -63,7 +66,20 @@ export class StreamCalls {
       }
     }
     session.continueSoon();
-    return { handle: reader.handle, from: reader.position };
+    const { handle, position, compactTo } = reader;
+    const opened = { handle, from: position };
+    return compactTo === undefined ? opened : { ...opened, whole: compactTo + 1 };
+  }
+
+  /** Where a reader starts that asks for `from`. */
+  #startOf(stream: Stream, from: unknown): { position: number; compactTo?: number } {
+    if (typeof from !== 'object' || from === null || !('compact' in from)) {
+      return { position: this.#placeOf(stream, from) };
+    }
+    if (from.compact !== true) throw new CallError(WRONG_FROM);
+    const position = integer(asMap(from), 'sequence', 0, Number.MAX_SAFE_INTEGER, 0);
+    const { firstSequence, lastSequence } = stream;
+    return { position: Math.max(firstSequence, position), compactTo: lastSequence };
   }
 
   /** The first sequence for a reader that starts at `from`. */
@@ -80,7 +96,7 @@ export class StreamCalls {
     if (map['timeMs'] !== undefined) {
       return this.#placeAtTime(stream, integer(map, 'timeMs', 0, Number.MAX_SAFE_INTEGER));
     }
-    throw new CallError('from is "new", "earliest", {sequence}, {timeMs} or {last}');
+    throw new CallError(WRONG_FROM);
   }
 
   /** The first message at or after a time, found by halving; times of a log rise, but for clocks set back. */
