@@ -3,13 +3,7 @@
 // all jobs of a service, and each job that is awaited is looked up once beside it.
 // What an event means is not known here.
 import { MlmError } from '../errors.js';
-import {
-  patternFor,
-  readJobEvent,
-  subjectOf,
-  type JobEvent,
-  type JobName,
-} from '../jobs.js';
+import { patternFor, readJobEvent, subjectOf, type JobEvent, type JobName } from '../jobs.js';
 import type { StreamMessage } from '../message.js';
 import type { From } from '../stream.js';
 import type { NativeReader } from './reader.js';
