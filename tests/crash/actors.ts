@@ -1,49 +1,32 @@
-// Those who live through the crashes: writers, cursor readers, a mail pair,
-// requesters and workers. Each notes what the broker confirmed to it and what it
-// was given; none of them judges. A session that breaks is opened again.
-import { PLAIN_REQUEST, SectionWriter } from '../../protocol/index.js';
+// Those in this process who live through the crashes of the broker: writers, a
+// cursor reader, mail, requests and workers, on the bare wire and without the
+// SDK, so that nothing but the broker repeats a message. Each notes what the
+// broker confirmed to it and what it was given; none of them judges. A session
+// that breaks is opened again.
+import { setTimeout as pause } from 'node:timers/promises';
+import {
+  PLAIN_REQUEST,
+  SectionWriter,
+  type NativeClientCommandName,
+  type NativeCommand,
+} from '../../protocol/index.js';
 import { NativeClient, messagesOf } from '../support/native-client.js';
+import { count, newReadLife, noteRead, type Ledger } from './ledger.js';
 
 const BODY = Buffer.alloc(100, 'x');
 const PAUSE_MS = 20;
+const GATHER_MS = 300;
 const OPEN_MS = 2000;
 const PING_MS = 300;
-/** Between two batches of a writer: so many messages can still be checked one by one. */
-const BATCH_MS = 8;
 const BATCH_MAX = 40;
-
-/** What the actors saw. */
-export interface Ledger {
-  /** Stream messages that were confirmed: `writer/number` to sequence. */
-  readonly stored: Map<string, number>;
-  /** What each cursor reader was given, by sequence. */
-  readonly read: Map<string, Map<number, string>>;
-  /** Mail and requests that were accepted. */
-  readonly mailAccepted: Set<string>;
-  readonly requestsAccepted: Set<string>;
-  /** Mail that was confirmed to the broker, and requests likewise. */
-  readonly mailDone: Map<string, number>;
-  readonly requestsDone: Map<string, number>;
-  /** Sessions that were opened. */
-  sessions: number;
-}
-
-export function newLedger(): Ledger {
-  return {
-    stored: new Map(),
-    read: new Map(),
-    mailAccepted: new Set(),
-    requestsAccepted: new Set(),
-    mailDone: new Map(),
-    requestsDone: new Map(),
-    sessions: 0,
-  };
-}
+const JOBS_AT_ONCE = 10;
 
 /** The world that the actors live in. */
 export interface Stage {
   readonly endpoint: string;
   readonly ledger: Ledger;
+  /** How long a writer waits between two batches, ms. */
+  readonly batchMs: number;
   /** False once nobody is to send any more. */
   sending: boolean;
   /** False once everybody is to go home. */
@@ -54,7 +37,7 @@ export interface Stage {
 
 type Role = (client: NativeClient, stage: Stage) => Promise<void>;
 
-/** Plays a role in one session after another, until the stage closes. */
+/** Plays a role in one session after another, until it is done or the stage closes. */
 export async function play(stage: Stage, address: string, role: Role): Promise<void> {
   while (stage.running) {
     let client: NativeClient | undefined;
@@ -66,6 +49,7 @@ export async function play(stage: Stage, address: string, role: Role): Promise<v
       const session = client;
       ping = setInterval(() => void session.send({ name: 'PING' }).catch(() => undefined), PING_MS);
       await role(client, stage);
+      return;
     } catch {
       // The session is over: the next one goes on.
     } finally {
@@ -77,15 +61,10 @@ export async function play(stage: Stage, address: string, role: Role): Promise<v
   }
 }
 
-export function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
 /** Writes numbered messages; each number once, whether or not it was confirmed. */
 export function writer(name: string): Role {
   let number = 0;
   return async (client, stage) => {
-    const { ledger } = stage;
     const { handle } = await client.ask<{ handle: number }>('write', { stream: 'events' });
     const numbers = new Map<number, string>();
     while (stage.sending) {
@@ -99,11 +78,11 @@ export function writer(name: string): Role {
       if (numbers.size > 2 * BATCH_MAX) {
         const stored = await client.next('STORED');
         for (let at = 0; at < stored.count; at++) {
-          ledger.stored.set(numbers.get(stored.first + at) ?? '', stored.sequence + at);
+          stage.ledger.stored.set(numbers.get(stored.first + at) ?? '', stored.sequence + at);
           numbers.delete(stored.first + at);
         }
       }
-      await pause(BATCH_MS);
+      await pause(stage.batchMs);
     }
   };
 }
@@ -143,58 +122,115 @@ export function insistentWriter(name: string): Role {
       const batch = Array.from({ length: 1 + (number % BATCH_MAX) }, () => `${name}/${++number}`);
       unconfirmed.push(...batch);
       await send(batch);
-      await pause(BATCH_MS);
+      await pause(stage.batchMs);
     }
   };
 }
 
 /** Reads with a cursor and confirms now and then. */
 export function reader(cursor: string): Role {
-  return async (client, stage) => {
-    const { ledger } = stage;
-    const seen = ledger.read.get(cursor) ?? new Map<number, string>();
-    ledger.read.set(cursor, seen);
+  return async (client, { ledger }) => {
     const given = { stream: 'events', cursor, from: 'earliest', credit: 5000 };
     const { handle } = await client.ask<{ handle: number }>('read', given);
-    while (stage.running) {
+    const life = newReadLife(ledger, cursor);
+    for (;;) {
       const messages = messagesOf((await client.next('STREAM DELIVER')).sections);
-      for (const { sequence, subject } of messages) seen.set(sequence, subject);
-      const sequence = messages.at(-1)?.sequence ?? 0;
+      const [first, last] = [messages[0]!.sequence, messages.at(-1)!.sequence];
+      noteRead(
+        ledger,
+        life,
+        first,
+        messages.map(({ subject }) => subject),
+      );
       await client.send(
-        { name: 'CONFIRM CURSOR', handle, sequence },
+        { name: 'CONFIRM CURSOR', handle, sequence: last },
         { name: 'CREDIT', handle, amount: messages.length },
       );
     }
   };
 }
 
-export function mailSender(name: string): Role {
+type Sending = NativeCommand<NativeClientCommandName & ('MAILBOX SEND' | 'SERVICE SEND')>;
+
+/** Sends one message after the other; each is noted when it was accepted. */
+function sender(
+  name: string,
+  accepted: (ledger: Ledger) => Set<string>,
+  commandOf: (subject: string, number: number) => Sending,
+): Role {
   let number = 0;
   return async (client, stage) => {
-    const { ledger } = stage;
     while (stage.sending) {
       const subject = `${name}/${++number}`;
-      await client.send({
-        name: 'MAILBOX SEND',
-        address: 'box',
-        subject,
-        tracker: '',
-        timeout: 0,
-        content: [BODY],
-      });
+      await client.send(commandOf(subject, number));
       client.sendings++;
       await client.settled();
-      ledger.mailAccepted.add(subject);
+      accepted(stage.ledger).add(subject);
     }
   };
 }
 
-export const mailReceiver: Role = async (client, stage) => {
-  const { ledger } = stage;
+export function mailSender(name: string): Role {
+  const mail = { name: 'MAILBOX SEND', address: 'box', tracker: '', timeout: 0 } as const;
+  return sender(
+    name,
+    ({ mailAccepted }) => mailAccepted,
+    (subject) => ({ ...mail, subject, content: [BODY] }),
+  );
+}
+
+/** To be played without an address: nobody is to be sent replies. */
+export function requester(name: string): Role {
+  return sender(
+    name,
+    ({ requestsAccepted }) => requestsAccepted,
+    (subject, number) => ({
+      ...PLAIN_REQUEST,
+      address: 'work',
+      subject,
+      priority: number % 10,
+      delay: number % 5 === 0 ? PAUSE_MS : 0,
+      content: [BODY],
+    }),
+  );
+}
+
+/**
+ * Makes jobs, several at a time; those that were not accepted when the session broke are made again
+ * under their ids, and yet must not be done twice.
+ */
+export function jobMaker(name: string): Role {
+  let number = 0;
+  let unaccepted: string[] = [];
+  const jobOf = (id: string): Sending => ({
+    ...PLAIN_REQUEST,
+    address: 'work',
+    subject: id,
+    tracker: id,
+    job: 1,
+    content: [BODY],
+  });
+  return async (client, stage) => {
+    while (stage.sending || unaccepted.length > 0) {
+      while (stage.sending && unaccepted.length < JOBS_AT_ONCE)
+        unaccepted.push(`${name}/${++number}`);
+      client.sendings += unaccepted.length;
+      await client.send(...unaccepted.map(jobOf));
+      await client.settled();
+      for (const id of unaccepted) stage.ledger.jobsAccepted.add(id);
+      unaccepted = [];
+      await pause(PAUSE_MS);
+    }
+  };
+}
+
+/** Lets mail gather now and then, here and with the broker. */
+export const mailReceiver: Role = async (client, { ledger }) => {
   await client.send({ name: 'CREDIT', handle: 0, amount: 100 });
-  while (stage.running) {
+  for (let number = 1; ; number++) {
+    if (number % 200 === 0) await pause(GATHER_MS);
     const { delivery, epoch, subject } = await client.next('MAILBOX DELIVER');
-    ledger.mailDone.set(subject, (ledger.mailDone.get(subject) ?? 0) + 1);
+    count(ledger.mailDone, subject);
     await client.send(
       { name: 'CONFIRM DELIVERY', delivery, epoch, statusCode: 200, statusReason: '' },
       { name: 'CREDIT', handle: 0, amount: 1 },
@@ -202,36 +238,17 @@ export const mailReceiver: Role = async (client, stage) => {
   }
 };
 
-export function requester(name: string): Role {
-  let number = 0;
-  return async (client, stage) => {
-    const { ledger } = stage;
-    while (stage.sending) {
-      const subject = `${name}/${++number}`;
-      await client.send({
-        ...PLAIN_REQUEST,
-        address: 'work',
-        subject,
-        priority: number % 10,
-        content: [BODY],
-      });
-      client.sendings++;
-      await client.settled();
-      ledger.requestsAccepted.add(subject);
-    }
-  };
-}
-
-/** Does requests; gives one in fifty up, so that it is tried again. */
-export const worker: Role = async (client, stage) => {
-  const { ledger } = stage;
+/** Does requests; gives one in 200 up, so that it is tried again. */
+export const worker: Role = async (client, { ledger }) => {
   await client.ask('offer', { service: 'work', capacity: 4 });
-  let count = 0;
-  while (stage.running) {
+  for (let number = 1; ; number++) {
     const { delivery, epoch, subject } = await client.next('SERVICE DELIVER');
-    const fails = ++count % 50 === 0;
-    if (!fails) ledger.requestsDone.set(subject, (ledger.requestsDone.get(subject) ?? 0) + 1);
-    const statusCode = fails ? 503 : 200;
-    await client.send({ name: 'CONFIRM DELIVERY', delivery, epoch, statusCode, statusReason: '' });
+    if (number % 200 === 0) {
+      const later = { statusCode: 503, statusReason: 'not now' };
+      await client.send({ name: 'CONFIRM DELIVERY', delivery, epoch, ...later });
+    } else {
+      count(ledger.requestsDone, subject);
+      await client.send({ name: 'REPLY', delivery, epoch, content: [BODY] });
+    }
   }
 };

@@ -1,172 +1,264 @@
 // The crash run: everybody at full speed while the broker is killed again and
-// again at random moments; then a quiet end, and the books are checked. What was
-// confirmed must be there; nothing may be there twice; nothing may be stuck.
-import { join } from 'node:path';
-import { PLAIN_REQUEST } from '../../protocol/index.js';
-import { startChild, type Child } from '../support/processes.js';
-import { messagesOf, NativeClient, type StreamMessage } from '../support/native-client.js';
+// again at random moments, and stopped; and its clients likewise. Then a quiet
+// end, and the books are handed over; they are judged in audit.ts.
+import { setTimeout as pause } from 'node:timers/promises';
+import { decode } from '@msgpack/msgpack';
+import { BlockReader } from '../../protocol/index.js';
+import { NativeClient } from '../support/native-client.js';
+import type { Child } from '../support/processes.js';
 import {
   insistentWriter,
+  jobMaker,
   mailReceiver,
   mailSender,
-  newLedger,
-  pause,
   play,
   reader,
   requester,
   worker,
   writer,
-  type Ledger,
   type Stage,
 } from './actors.js';
+import { lastingPort, startBroker, TIMEOUT_MS } from './broker.js';
+import { newLedger, type Ledger } from './ledger.js';
+import { isNothing, leftOver, type LeftOver } from './left-over.js';
+import { Troupe } from './troupe.js';
 
 export interface CrashOptions {
-  /** How long the broker is killed again and again. */
+  /** How long brokers and clients are killed and stopped. */
   readonly seconds: number;
-  /** A folder for the data and the ready file. */
+  /** A folder for the data, the ready files and the journals. */
   readonly folder: string;
-  /** Also stops the broker's process for longer than its timeout (SIGSTOP), now and then. */
-  readonly pauses: boolean;
+}
+
+/** A message of a stream, without its body. */
+export interface Logged {
+  readonly sequence: number;
+  readonly subject: string;
 }
 
 export interface CrashReport {
-  readonly kills: number;
-  readonly pauses: number;
+  readonly brokerKills: number;
+  readonly brokerStops: number;
+  readonly clientKills: number;
+  readonly clientStops: number;
   readonly ledger: Ledger;
   /** The stream as it lies in the log at the end. */
-  readonly log: readonly StreamMessage[];
-  /** What is left in the queue of the service and in the mailbox. */
-  readonly left: { requests: number; mail: number };
+  readonly log: readonly Logged[];
+  /** What happened to each job, in order, by its id. */
+  readonly jobs: ReadonlyMap<string, readonly string[]>;
+  readonly left: LeftOver;
 }
 
-const TIMEOUT_MS = 2000;
+/** How long a process is stopped: longer than its peer waits for it. */
+const STOP_MS = 1.6 * TIMEOUT_MS;
+/** How long they go on sending after the last strike. */
+const QUIET_AFTER_MS = 1000;
 const QUIET_MS_MAX = 60_000;
+const ANSWER_MS = 60_000;
+/** Turns: clients alone die, the broker alone dies, both. */
+const TURN_MS = 5000;
+const CLIENTS_ALONE = 0;
+const BROKER_ALONE = 1;
+const TURNS = 3;
+/** A writer's pause is longer where the run is: what is read in the end must fit into memory. */
+const BATCH_MS_MIN = 8;
+const BATCH_MS_PER_SECOND = 1 / 15;
+const AUDITOR = 'auditor';
 
-export async function crash({
-  seconds,
-  folder,
-  pauses: withPauses,
-}: CrashOptions): Promise<CrashReport> {
-  const port = 20_000 + Math.floor(Math.random() * 20_000);
-  const endpoint = `tcp://127.0.0.1:${port}`;
-  const ledger = newLedger();
-  const stage: Stage = { endpoint, ledger, sending: true, running: true, open: new Set() };
-  let broker = await startBroker(endpoint, folder);
-  const actors = [
-    ...[1, 2, 3].map((n) => play(stage, `writer-${n}`, writer(`w${n}`))),
-    ...[1, 2].map((n) => play(stage, `insistent-${n}`, insistentWriter(`i${n}`))),
-    ...[1, 2].map((n) => play(stage, `reader-${n}`, reader(`c${n}`))),
-    ...[1, 2].map((n) => play(stage, `mailer-${n}`, mailSender(`m${n}`))),
-    play(stage, 'box', mailReceiver),
-    ...[1, 2].map((n) => play(stage, `requester-${n}`, requester(`r${n}`))),
-    ...[1, 2, 3].map((n) => play(stage, `worker-${n}`, worker)),
-  ];
-  let kills = 0;
-  let pauses = 0;
+export async function crash({ seconds, folder }: CrashOptions): Promise<CrashReport> {
+  const run = new Run(`tcp://127.0.0.1:${await lastingPort()}`, folder, seconds);
   try {
-    const endsAt = Date.now() + seconds * 1000;
-    while (Date.now() < endsAt) {
-      await pause(200 + Math.random() * 1500);
-      if (withPauses && kills % 10 === 9) {
-        pauses++;
-        await freeze(broker);
-      }
-      broker.signal('SIGKILL');
-      await broker.ended;
-      kills++;
-      for (const client of [...stage.open]) client.close();
-      broker = await startBroker(endpoint, folder);
-    }
-    stage.sending = false;
-    const left = await untilQuiet(endpoint);
-    const log = await readLog(endpoint);
-    await untilRead(ledger, log);
-    return { kills, pauses, ledger, log, left };
+    return await run.play();
   } finally {
-    stage.sending = false;
-    stage.running = false;
-    for (const client of [...stage.open]) client.close();
-    await Promise.all(actors);
-    await broker.stop();
+    await run.end();
   }
 }
 
-function startBroker(endpoint: string, folder: string): Promise<Child> {
-  const readyFile = join(folder, `ready-${Date.now()}.json`);
-  const words = ['dist/broker/main.js', '--bind', endpoint, '--data', join(folder, 'data')];
-  words.push(
-    '--ready-file',
-    readyFile,
-    '--timeout',
-    String(TIMEOUT_MS),
-    '--log-level',
-    'warn',
-    '--stream-bytes-max',
-    '10000000000',
-  );
-  return startChild(process.execPath, words, { readyFile });
-}
+class Run {
+  readonly #endpoint: string;
+  readonly #folder: string;
+  readonly #seconds: number;
+  readonly #ledger = newLedger();
+  readonly #stage: Stage;
+  #actors: Promise<void>[] = [];
+  #broker: Child | undefined;
+  #troupe: Troupe | undefined;
+  #brokerKills = 0;
+  #brokerStops = 0;
 
-/** Stops the process for longer than the timeout of its clients. */
-async function freeze(broker: Child): Promise<void> {
-  broker.signal('SIGSTOP');
-  await pause(TIMEOUT_MS * 1.5);
-  broker.signal('SIGCONT');
-  await pause(500);
-}
-
-/** Waits until the queues are empty, or long enough to say that they never will be. */
-async function untilQuiet(endpoint: string): Promise<CrashReport['left']> {
-  const endsAt = Date.now() + QUIET_MS_MAX;
-  for (;;) {
-    const left = await leftOver(endpoint);
-    if ((left.requests === 0 && left.mail === 0) || Date.now() > endsAt) return left;
-    await pause(200);
-  }
-}
-
-async function leftOver(endpoint: string): Promise<CrashReport['left']> {
-  const client = await NativeClient.open(endpoint, `asker-${Math.random()}`);
-  try {
-    const services = await view<{ requests: number }>(client, 'services.json');
-    const mailboxes = await view<{ messages: number }>(client, 'mailboxes.json');
-    return {
-      requests: services.reduce((sum, { requests }) => sum + requests, 0),
-      mail: mailboxes.reduce((sum, { messages }) => sum + messages, 0),
+  constructor(endpoint: string, folder: string, seconds: number) {
+    this.#endpoint = endpoint;
+    this.#folder = folder;
+    this.#seconds = seconds;
+    this.#stage = {
+      endpoint,
+      ledger: this.#ledger,
+      batchMs: Math.max(BATCH_MS_MIN, seconds * BATCH_MS_PER_SECOND),
+      sending: true,
+      running: true,
+      open: new Set(),
     };
-  } finally {
-    client.close();
   }
-}
 
-async function view<Row>(client: NativeClient, subject: string): Promise<Row[]> {
-  await client.send({ ...PLAIN_REQUEST, address: '$broker', subject });
-  const { content } = await client.next('MAILBOX DELIVER', (mail) => mail.subject === subject);
-  return JSON.parse(Buffer.concat([...content]).toString()) as Row[];
-}
+  async play(): Promise<CrashReport> {
+    this.#broker = await startBroker(this.#endpoint, this.#folder);
+    const troupe = (this.#troupe = new Troupe(this.#endpoint, this.#folder));
+    this.#actors = cast().map(([address, role]) => play(this.#stage, address, role));
+    const endsAtMs = performance.now() + this.#seconds * 1000;
+    await Promise.all([this.#killBrokers(endsAtMs), this.#killClients(troupe, endsAtMs)]);
+    // A broker that starts afresh finds again what it forgot to take back: this one goes on.
+    await troupe.strikeAll(STOP_MS);
+    this.#cutAll();
+    await pause(QUIET_AFTER_MS);
+    this.#stage.sending = false;
+    troupe.quiet();
+    const left = await this.#untilQuiet(troupe);
+    const log = await this.#readStream('events', ({ sequence, subject }) => ({
+      sequence,
+      subject,
+    }));
+    const jobs = await this.#readJobs();
+    await troupe.end();
+    troupe.addJournals(this.#ledger);
+    return {
+      brokerKills: this.#brokerKills,
+      brokerStops: this.#brokerStops,
+      clientKills: troupe.kills,
+      clientStops: troupe.stops,
+      ledger: this.#ledger,
+      log,
+      jobs,
+      left,
+    };
+  }
 
-/** The whole stream, from the log. */
-async function readLog(endpoint: string): Promise<StreamMessage[]> {
-  const client = await NativeClient.open(endpoint, 'auditor');
-  try {
-    const { lastSequence } = await client.ask<{ lastSequence: number }>('stream.info', {
-      stream: 'events',
-    });
-    await client.ask('read', { stream: 'events', from: 'earliest', credit: 2 ** 31 });
-    const messages: StreamMessage[] = [];
-    while ((messages.at(-1)?.sequence ?? 0) < lastSequence) {
-      messages.push(...messagesOf((await client.next('STREAM DELIVER')).sections));
+  async end(): Promise<void> {
+    this.#stage.sending = false;
+    this.#stage.running = false;
+    this.#cutAll();
+    await Promise.all(this.#actors);
+    await this.#troupe?.end();
+    await this.#broker?.stop();
+  }
+
+  async #killBrokers(endsAtMs: number): Promise<void> {
+    for (let turn = 0; performance.now() < endsAtMs;) {
+      await pause(200 + Math.random() * 1500);
+      if (turnAt(endsAtMs) === CLIENTS_ALONE) continue;
+      if (++turn % 5 === 0) await this.#stopBroker();
+      await this.#killBroker();
     }
-    return messages;
-  } finally {
-    client.close();
+  }
+
+  /** Those in this process vanish, without a word. */
+  #cutAll(): void {
+    for (const client of [...this.#stage.open]) client.close();
+  }
+
+  /** Stops the process for longer than its clients wait for it, and it for them. */
+  async #stopBroker(): Promise<void> {
+    this.#brokerStops++;
+    this.#broker?.signal('SIGSTOP');
+    await pause(STOP_MS);
+    this.#broker?.signal('SIGCONT');
+    await pause(500);
+  }
+
+  async #killBroker(): Promise<void> {
+    this.#broker?.signal('SIGKILL');
+    await this.#broker?.ended;
+    this.#brokerKills++;
+    this.#cutAll();
+    this.#broker = await startBroker(this.#endpoint, this.#folder);
+  }
+
+  async #killClients(troupe: Troupe, endsAtMs: number): Promise<void> {
+    for (let number = 1; performance.now() < endsAtMs; number++) {
+      await pause(300 + Math.random() * 900);
+      if (turnAt(endsAtMs) === BROKER_ALONE) continue;
+      if (number % 3 === 0) troupe.stopOne(STOP_MS);
+      else await troupe.killOne();
+    }
+  }
+
+  /** Waits until nothing is left, or long enough to say that something will be for ever. */
+  async #untilQuiet(troupe: Troupe): Promise<LeftOver> {
+    const expected = [...CAST_AT_THE_END, ...troupe.addresses];
+    const endsAtMs = performance.now() + QUIET_MS_MAX;
+    for (;;) {
+      const left = await this.#ask((client) => leftOver(client, expected, !troupe.finished));
+      if (isNothing(left) || performance.now() > endsAtMs) return left;
+      await pause(300);
+    }
+  }
+
+  async #readJobs(): Promise<Map<string, string[]>> {
+    const jobs = new Map<string, string[]>();
+    const events = await this.#readStream('$jobs', (message) => ({
+      id: message.subject.slice(message.subject.indexOf('/') + 1),
+      event: (decode(message.content()[0] as Buffer) as { event: string }).event,
+    }));
+    for (const { id, event } of events) jobs.set(id, [...(jobs.get(id) ?? []), event]);
+    return jobs;
+  }
+
+  /** A whole stream, from the log. */
+  #readStream<T>(stream: string, take: (message: BlockReader) => T): Promise<T[]> {
+    return this.#ask(async (client) => {
+      const { lastSequence } = await client.ask<{ lastSequence: number }>('stream.info', {
+        stream,
+      });
+      await client.ask('read', { stream, from: 'earliest', credit: 2 ** 31 });
+      const messages: T[] = [];
+      for (let reached = 0; reached < lastSequence;) {
+        const block = new BlockReader((await client.next('STREAM DELIVER')).sections);
+        while (block.next()) {
+          messages.push(take(block));
+          reached = block.sequence;
+        }
+      }
+      return messages;
+    });
+  }
+
+  /** Asks in a session of its own. @throws {Error} where the answer takes too long */
+  async #ask<T>(question: (client: NativeClient) => Promise<T>): Promise<T> {
+    const client = await NativeClient.open(this.#endpoint, AUDITOR, ANSWER_MS);
+    const ping = setInterval(() => {
+      client.send({ name: 'PING' }).catch(() => undefined);
+    }, TIMEOUT_MS / 5);
+    const giveUp = setTimeout(() => client.close(), ANSWER_MS);
+    try {
+      return await question(client);
+    } finally {
+      clearInterval(ping);
+      clearTimeout(giveUp);
+      client.close();
+    }
   }
 }
 
-/** Waits until every cursor reader has come to the end of the log. */
-async function untilRead(ledger: Ledger, log: readonly StreamMessage[]): Promise<void> {
-  const last = log.at(-1)?.sequence ?? 0;
-  const endsAt = Date.now() + QUIET_MS_MAX;
-  while ([...ledger.read.values()].some((seen) => !seen.has(last)) && Date.now() < endsAt)
-    await pause(100);
+/** Those of the cast who still have something to do when nobody sends any more. */
+const CAST_AT_THE_END = ['reader', 'box', 'worker-1', 'worker-2'];
+
+type Role = Parameters<typeof play>[2];
+
+function cast(): [address: string, role: Role][] {
+  return [
+    ['writer-1', writer('w1')],
+    ['writer-2', writer('w2')],
+    ['insistent', insistentWriter('i1')],
+    ['reader', reader('bare-reader')],
+    ['mailer', mailSender('m1')],
+    ['box', mailReceiver],
+    ['', requester('r1')],
+    ['job-maker', jobMaker('j1')],
+    ['worker-1', worker],
+    ['worker-2', worker],
+  ];
+}
+
+/** Which turn it is, counted from the end. */
+function turnAt(endsAtMs: number): number {
+  return Math.floor(Math.max(0, endsAtMs - performance.now()) / TURN_MS) % TURNS;
 }
