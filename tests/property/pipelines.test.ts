@@ -87,7 +87,7 @@ class World {
     this.#behaviours = behaviours;
     this.pipeline = pipelineOf(behaviours);
     this.state = new RunState(this.pipeline.steps.keys());
-    this.append({ event: 'submitted', file: '', source: '', inputs: {} });
+    this.append({ event: 'submitted', file: '', source: '', request: 'r', inputs: {} });
     this.take();
   }
 

@@ -37,7 +37,14 @@ const instance = { step: name, index: count, attempt: count };
 
 const shapes = {
   /** The run is wanted. By whoever wants it; the first event of a run. */
-  submitted: z.object({ file: z.string(), source: z.string(), inputs: storedShape }),
+  submitted: z.object({
+    /** The name of the pipeline's file, and what it says. */
+    file: z.string(),
+    source: z.string(),
+    inputs: storedShape,
+    /** The id of the request for it. */
+    request: name,
+  }),
   /** An orchestrator has it now; what others that had it before write does not count. */
   taken: z.object({
     /** The last message of `$jobs` before any job of the run. */

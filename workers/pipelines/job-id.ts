@@ -1,14 +1,11 @@
 // Names of runs and of their jobs. A job's id follows from what it does for its
 // run, so that whoever submits it again names the same job.
 
+import type { Attempt } from './state.js';
+
 /** One attempt of one job of a run. */
-export interface JobOfRun {
+export interface JobOfRun extends Attempt {
   readonly run: string;
-  readonly step: string;
-  /** The place of its item, from 0; 0 without a `forEach`. */
-  readonly index: number;
-  /** From 1. */
-  readonly attempt: number;
 }
 
 const RUN = /^[a-z0-9](?:[a-z0-9-]{0,58}[a-z0-9])?$/;

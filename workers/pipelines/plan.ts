@@ -64,14 +64,9 @@ function planInstances({ name, parallel, retry }: Step, own: StepState): Action[
 }
 
 function planCancel(state: RunState): Action[] {
-  const actions: Action[] = [];
-  for (const [step, { instances, counts }] of state.steps) {
-    if (counts.running === 0) continue;
-    for (const [index, { phase, attempt }] of instances.entries()) {
-      if (phase === 'running') actions.push({ do: 'stop', step, index, attempt });
-    }
-  }
-  return actions.length > 0 ? actions : [{ do: 'finish', state: 'cancelled' }];
+  const running = state.running();
+  if (running.length === 0) return [{ do: 'finish', state: 'cancelled' }];
+  return running.map((attempt) => ({ do: 'stop', ...attempt }));
 }
 
 function isIdle(state: RunState): boolean {

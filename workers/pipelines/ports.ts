@@ -36,11 +36,6 @@ export type JobEnd =
   | { readonly kind: 'failed'; readonly job: JobOfRun; readonly reason: string }
   | { readonly kind: 'expired' | 'cancelled'; readonly job: JobOfRun; readonly reason: string };
 
-/** Some ends are not known any more, and can be those of any job. */
-export interface JobGap {
-  readonly kind: 'gap';
-}
-
 export interface RunJobs {
   /** The last message of `$jobs`. */
   lastSequence(): Promise<number>;
@@ -52,8 +47,13 @@ export interface RunJobs {
   submit(job: JobOfRun, order: JobOrder): Promise<void>;
   /** Cancels a job; one that is over, or that nobody knows, stays so. */
   cancel(service: string, job: JobOfRun): Promise<void>;
-  /** How the jobs of a run end, from after a message of `$jobs` on, until the signal fires. */
-  watch(run: string, after: number, signal: AbortSignal): AsyncIterable<JobEnd | JobGap>;
+  /**
+   * How the jobs of a run end, until the signal fires.
+   *
+   * @param after the message of `$jobs` after which to begin
+   * @param onGap told when some ends are not known any more; they can be those of any job
+   */
+  watch(run: string, after: number, onGap: () => void, signal: AbortSignal): AsyncIterable<JobEnd>;
   fetch(file: FileValue): Promise<Buffer>;
 }
 

@@ -22,6 +22,15 @@ export type StepPhase = 'waiting' | 'running' | 'succeeded' | 'skipped' | 'faile
 /** Where a job of a step is. `ready` is one that is to be begun, at first or again. */
 export type InstancePhase = 'ready' | 'running' | 'succeeded' | 'failed' | 'stopped';
 
+/** One attempt to do one job of a step. */
+export interface Attempt {
+  readonly step: string;
+  /** The place of its item, from 0; 0 without a `forEach`. */
+  readonly index: number;
+  /** From 1. */
+  readonly attempt: number;
+}
+
 /** One job of a step: the only one, or one for each item. */
 export interface Instance {
   phase: InstancePhase;
@@ -72,6 +81,8 @@ export class RunState {
   holding: string | undefined;
   /** The last message of `$jobs` before any job of the run; undefined until it was taken. */
   jobsAfter: number | undefined;
+  /** The id of the request by which an orchestrator gets the run. */
+  request = '';
   /** Why it is to end, or has ended without success. */
   reason = '';
   failure: Failure | undefined;
@@ -86,6 +97,17 @@ export class RunState {
     return this.phase === 'succeeded' || this.phase === 'failed' || this.phase === 'cancelled';
   }
 
+  /** The jobs that are under way. */
+  running(): Attempt[] {
+    return [...this.steps].flatMap(([step, { instances, counts }]) =>
+      counts.running === 0
+        ? []
+        : instances.flatMap(({ phase, attempt }, index) =>
+            phase === 'running' ? [{ step, index, attempt }] : [],
+          ),
+    );
+  }
+
   /** Takes the next event of the stream into account. */
   apply({ event, head, sequence, timeMs }: LoggedEvent): void {
     this.lastMs = timeMs;
@@ -93,6 +115,7 @@ export class RunState {
       case 'submitted':
         if (this.submitted !== undefined) return;
         this.submitted = event;
+        this.request = event.request;
         this.pipeline = head.pipeline;
         this.inputs = (restore(event.inputs) ?? {}) as Record<string, unknown>;
         this.since = sequence;
@@ -104,7 +127,9 @@ export class RunState {
         if (this.reason === '') this.reason = event.reason;
         return;
       case 'resumed':
-        if (this.phase === 'failed' || this.phase === 'cancelled') this.#resume();
+        if (this.phase === 'succeeded') return;
+        this.request = event.request;
+        if (this.isOver) this.#resume();
         return;
       case 'taken':
         this.holding = head.holding;
