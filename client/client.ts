@@ -310,8 +310,11 @@ export class MlmClient extends Admin {
 
   /**
    * Ends the session: what waits to be sent is sent, if the broker takes it, the
-   * broker is told, and everything that waits ends with CLOSED. Readers still get
-   * what was received, then end. Handlers that run are told by their signal.
+   * broker is told, and everything that waits ends with CLOSED. Where there is no
+   * session then, one more is opened for what waits to be sent. What the broker did
+   * not take in time fails with CLOSED; what was published is told by the event
+   * `refused`. Readers still get what was received, then end. Handlers that run are
+   * told by their signal.
    *
    * @returns resolves within `closeTimeoutMs`, broker or not; never rejects
    */

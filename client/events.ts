@@ -12,12 +12,12 @@ export interface Dropped {
   readonly sender: string;
 }
 
-/** Messages that were published and that the broker did not accept. */
+/** Messages that were published and that the broker did not accept, or never got. */
 export interface Refused {
   readonly stream: string;
   /** How many, one after the other. */
   readonly count: number;
-  /** REFUSED, with the broker's reason. */
+  /** REFUSED, with the broker's reason; CLOSED or DISCONNECTED where the client ended before. */
   readonly error: MlmError;
 }
 
@@ -44,7 +44,7 @@ export interface ClientEvents {
   confirm: [confirmation: Confirmation];
   /** The first of a row of messages that had to be dropped. */
   dropped: [dropped: Dropped];
-  /** The broker did not accept what was published. Without a listener it is an `error`. */
+  /** What was published was not accepted. Without a listener it is an `error`. */
   refused: [refused: Refused];
   /** A reader has come to messages that the stream does not hold any more, and goes on after them. */
   gap: [gap: Gap];
@@ -95,7 +95,7 @@ export class Events {
     }
   }
 
-  /** Reports that the broker did not accept what was published. */
+  /** Reports that what was published was not accepted. */
   refused(refused: Refused): void {
     if ((this.#entries.get('refused') ?? []).length > 0) this.emit('refused', refused);
     else this.report(refused.error);

@@ -22,6 +22,8 @@ const HANDED_OVER: Sent = { sequence: undefined };
 interface Run {
   /** The stream that they are written to; undefined where it does not matter. */
   readonly stream: string | undefined;
+  /** Whether somebody waits for them. */
+  readonly awaited: boolean;
   /** Those that have left are forgotten. */
   readonly commands: (DataCommand | undefined)[];
   /** The first one that has not left. */
@@ -42,6 +44,8 @@ export class Outbox {
   readonly #bytesMax: number;
   readonly #runs = new Fifo<Run>();
   readonly #withdrawn = new Set<DataCommand>();
+  /** Told of messages that fail and that nobody waits for: how many, one after the other. */
+  onLost: (stream: string, count: number, error: MlmError) => void = ignore;
   #messages = 0;
   #bytes = 0;
 
@@ -77,19 +81,36 @@ export class Outbox {
    *   once where there is no room, or with what ended the session for good
    */
   add(command: DataCommand, stream?: string): Promise<Sent> {
-    const bytes = sizeOf(command);
-    if (this.#messages > 0 && !this.#fits(bytes)) return Promise.reject(this.#fullError());
+    if (!this.#takes(command)) return Promise.reject(this.#fullError());
+    return this.#queue(command, stream, true).promise;
+  }
+
+  /**
+   * As `add`, where nobody waits for the message.
+   *
+   * @throws {MlmError} BUFFER_FULL
+   */
+  post(command: DataCommand, stream: string): void {
+    if (!this.#takes(command)) throw this.#fullError();
+    this.#queue(command, stream, false);
+  }
+
+  #takes(command: DataCommand): boolean {
+    return this.#messages === 0 || this.#fits(sizeOf(command));
+  }
+
+  #queue(command: DataCommand, stream: string | undefined, awaited: boolean): Run {
     this.#messages++;
-    this.#bytes += bytes;
+    this.#bytes += sizeOf(command);
     const last = this.#runs.last();
     // The first run may be half sent: it takes no more, so that it settles.
-    if (last?.at === 0 && last.stream === stream) {
+    if (last?.at === 0 && last.stream === stream && last.awaited === awaited) {
       last.commands.push(command);
-      return last.promise;
+      return last;
     }
-    const run = newRun(command, stream);
+    const run = newRun(command, stream, awaited);
     this.#runs.push(run);
-    return run.promise;
+    return run;
   }
 
   /** Resolves once what waits now has left, or has failed. */
@@ -148,6 +169,8 @@ export class Outbox {
         this.#bytes -= sizeOf(command as DataCommand);
       }
       run.reject(error);
+      const { stream, commands, at, awaited } = run;
+      if (!awaited && stream !== undefined) this.onLost(stream, commands.length - at, error);
     }
     if (this.#messages === 0) this.#withdrawn.clear();
   }
@@ -166,14 +189,15 @@ export class Outbox {
   }
 }
 
-function newRun(command: DataCommand, stream: string | undefined): Run {
+function newRun(command: DataCommand, stream: string | undefined, awaited: boolean): Run {
   let resolve: () => void = ignore;
   let reject: (error: MlmError) => void = ignore;
   const promise = new Promise<Sent>((onSent, onFailed) => {
     resolve = () => onSent(HANDED_OVER);
     reject = onFailed;
   });
-  return { stream, commands: [command], at: 0, promise, resolve, reject };
+  if (!awaited) promise.catch(ignore);
+  return { stream, awaited, commands: [command], at: 0, promise, resolve, reject };
 }
 
 function sizeOf(command: DataCommand): number {

@@ -186,13 +186,12 @@ export class Services implements ServiceVerbs {
   #finish({ sender, subject, tracker }: ServiceRequest, outcome: Outcome): void {
     if (sender === '') return;
     const content = replyTo(outcome);
-    this.#room.connection
+    const { connection, events } = this.#room;
+    // The handler's signal told of the close.
+    if (connection.over?.code === 'CLOSED') return;
+    connection
       .send({ name: 'MAILBOX SEND', address: sender, subject, tracker, timeout: 0, content })
-      .catch((error: unknown) => {
-        const { code } = error as MlmError;
-        // The handler's signal told of the close.
-        if (code !== 'CLOSED') this.#room.events.report(error as MlmError);
-      });
+      .catch((error: unknown) => events.report(error as MlmError));
   }
 }
 

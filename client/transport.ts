@@ -28,7 +28,12 @@ export interface Transport {
   close(): void;
 }
 
-/** Opens a transport. @throws {MlmError} INVALID_ARGUMENT where the endpoint is not one */
+/**
+ * Opens a transport.
+ *
+ * @throws {MlmError} INVALID_ARGUMENT where the endpoint is not one; DISCONNECTED where the
+ *   system gives no socket
+ */
 export type Dial = (endpoint: string, handlers: TransportHandlers) => Transport;
 
 /** Messages that the socket holds: few to send, since they are lost with the connection. */
@@ -45,6 +50,7 @@ export const dialDealer: Dial = (endpoint, handlers) => new DealerTransport(endp
 
 class DealerTransport implements Transport {
   readonly #socket: Dealer;
+  readonly #events: Dealer['events'];
   readonly #handlers: TransportHandlers;
   #paused = false;
   #wake: (() => void) | undefined;
@@ -55,13 +61,8 @@ class DealerTransport implements Transport {
 
   constructor(endpoint: string, handlers: TransportHandlers) {
     this.#handlers = handlers;
-    this.#socket = new Dealer({
-      linger: 0,
-      sendHighWaterMark: SEND_MESSAGES_MAX,
-      receiveHighWaterMark: RECEIVE_MESSAGES_MAX,
-      reconnectInterval: REDIAL_MS,
-      reconnectMaxInterval: REDIAL_MS_MAX,
-    });
+    this.#socket = newSocket();
+    this.#events = eventsOf(this.#socket);
     try {
       checkPort(endpoint);
       this.#socket.connect(endpoint);
@@ -117,10 +118,9 @@ class DealerTransport implements Transport {
 
   /** Waits for the connection to go. */
   async #observe(): Promise<void> {
-    const { events } = this.#socket;
     try {
       for (;;) {
-        const { type } = await events.receive();
+        const { type } = await this.#events.receive();
         if (type === 'disconnect') break;
       }
     } catch {
@@ -163,6 +163,35 @@ class DealerTransport implements Transport {
     this.close();
     this.#handlers.cut(error);
   }
+}
+
+/** @throws {MlmError} DISCONNECTED */
+function newSocket(): Dealer {
+  try {
+    return new Dealer({
+      linger: 0,
+      sendHighWaterMark: SEND_MESSAGES_MAX,
+      receiveHighWaterMark: RECEIVE_MESSAGES_MAX,
+      reconnectInterval: REDIAL_MS,
+      reconnectMaxInterval: REDIAL_MS_MAX,
+    });
+  } catch (cause) {
+    throw noSocket(cause);
+  }
+}
+
+/** @throws {MlmError} DISCONNECTED; the socket is closed then */
+function eventsOf(socket: Dealer): Dealer['events'] {
+  try {
+    return socket.events;
+  } catch (cause) {
+    socket.close();
+    throw noSocket(cause);
+  }
+}
+
+function noSocket(cause: unknown): MlmError {
+  return new MlmError('DISCONNECTED', `no socket can be made: ${textOf(cause)}`, { cause });
 }
 
 /** libzmq would connect to the remainder of a port that there cannot be. @throws {RangeError} */

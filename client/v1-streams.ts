@@ -114,6 +114,7 @@ export class Streams {
 
   constructor(room: Room) {
     this.#room = room;
+    room.outbox.onLost = (stream, count, error) => room.events.refused({ stream, count, error });
   }
 
   send(stream: string, subject: string, body: unknown, options?: SendOptions): Promise<Sent> {
@@ -131,16 +132,10 @@ export class Streams {
   }
 
   publish(stream: string, subject: string, body: unknown): boolean {
-    const { connection, outbox, events } = this.#room;
+    const { connection, outbox } = this.#room;
     checkText('subject', subject, { empty: true });
     const content = encodeBody(body);
-    if (connection.over !== undefined) throw connection.over;
-    outbox.checkRoom();
-    connection.send({ name: 'STREAM SEND', subject, content }, stream).catch((error: unknown) => {
-      if ((error as MlmError).code === 'REFUSED') {
-        events.refused({ stream, count: 1, error: error as MlmError });
-      }
-    });
+    connection.post({ name: 'STREAM SEND', subject, content }, stream);
     return outbox.hasRoom;
   }
 

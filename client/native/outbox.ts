@@ -294,8 +294,8 @@ export class NativeOutbox {
     this.#sendings = [];
     this.#head = this.#next = 0;
     for (const sending of all) {
-      this.#forget(sending);
-      for (const waiter of sending.waiters) waiter.failed(sending.error ?? error);
+      sending.error ??= error;
+      this.#settle(sending);
     }
     for (const waiter of [...this.#flushing.splice(0), ...this.#wantingRoom.splice(0)]) {
       waiter.reject(error);

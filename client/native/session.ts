@@ -135,12 +135,13 @@ export class NativeSession {
    * A session is open.
    *
    * @param wake has `take` called, now or when the socket takes more
+   * @param declares whether the members declare themselves; not where it only serves to send the rest
    */
-  opened(wake: () => void): void {
+  opened(wake: () => void, declares = true): void {
     this.epoch++;
     this.#wake = wake;
     for (const { command, answer } of this.#waiting.splice(0)) this.#ask(command, answer);
-    for (const member of [...this.#members]) member.sessionOpened();
+    if (declares) for (const member of [...this.#members]) member.sessionOpened();
     this.wake();
   }
 
