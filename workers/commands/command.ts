@@ -60,6 +60,8 @@ export interface CommandSpec {
   /** Octets of a reply and its partial results together. */
   readonly outputBytesMax: number;
   readonly timeLimitMs: number | undefined;
+  /** How long a command that stays may take to say that it is ready, ms; without it, it need not. */
+  readonly startLimitMs: number | undefined;
   readonly memoryBytesMax: number | undefined;
   /** How long it may take to end once it was asked to, ms. */
   readonly graceMs: number;

@@ -30,6 +30,11 @@ export function badInput(message: string, cause?: unknown): JobError {
   return failure('bad-input', message, cause);
 }
 
+/** The time limit of one attempt is over: it is tried again, a few times. */
+export function timeOver(message: string): JobError {
+  return new JobError('time-limit', message);
+}
+
 /** What a signal that has fired says, as an error. */
 export function reasonOf(signal: AbortSignal): Error {
   const { reason } = signal as { reason: unknown };

@@ -60,9 +60,19 @@ export class ProcessGroup {
     groups.add(this);
   }
 
+  /** Whether it was asked to end. */
+  get wasStopped(): boolean {
+    return this.#grace !== undefined;
+  }
+
+  /** Whether it was asked to end, or has ended. */
+  get isStopping(): boolean {
+    return this.#over || this.wasStopped;
+  }
+
   /** Asks the group to end, and kills it where it does not in time. Safe to call again. */
   stop(): void {
-    if (this.#over || this.#grace !== undefined) return;
+    if (this.isStopping) return;
     this.signal('SIGTERM');
     this.#grace = setTimeout(() => this.signal('SIGKILL'), this.#graceMs);
   }

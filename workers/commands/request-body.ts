@@ -15,11 +15,11 @@ const START_BYTES = 64;
 const NOTHING = Symbol('nothing');
 
 export class RequestBody {
-  readonly #body: Body;
+  readonly #body: Pick<Body, 'content'>;
   #value: unknown = NOTHING;
   #decoded = false;
 
-  constructor(body: Body) {
+  constructor(body: Pick<Body, 'content'>) {
     this.#body = body;
   }
 
@@ -48,6 +48,12 @@ export class RequestBody {
   /** One of the frames, counted from 0; undefined where there are fewer. It is not a copy. */
   frame(at: number): Buffer | undefined {
     return this.#body.content[at];
+  }
+
+  /** The first frame, as a body of its own. */
+  first(): RequestBody {
+    const content = this.#body.content.slice(0, 1);
+    return new RequestBody({ content });
   }
 
   /** The body as it came; empty where there is none. @throws {JobError} where there are several frames */
@@ -108,22 +114,24 @@ function decodeFrame(frame: Buffer | undefined): unknown {
 }
 
 /**
- * A value as JSON. Bytes in it become `{"base64": "…"}`.
+ * A value as JSON.
  *
+ * @param bytesAs what bytes in it become. Default: `{"base64": "…"}`
  * @throws {JobError} bad-input where JSON cannot hold it
  */
-export function toJson(value: unknown): string {
+export function toJson(value: unknown, bytesAs: (bytes: Uint8Array) => unknown = asBase64): string {
+  // JSON.stringify has asked a Buffer for its own idea of JSON before it asks here.
+  const replace = function (this: unknown, key: string, given: unknown): unknown {
+    const held = (this as Record<string, unknown>)[key];
+    return held instanceof Uint8Array ? bytesAs(held) : given;
+  };
   try {
-    return JSON.stringify(value, asBase64);
+    return JSON.stringify(value, replace);
   } catch (cause) {
     throw badInput(`the body does not fit JSON: ${messageOf(cause)}`, cause);
   }
 }
 
-/** For `JSON.stringify`, which has asked a Buffer for its own idea of JSON before. */
-function asBase64(this: unknown, key: string, value: unknown): unknown {
-  const held = (this as Record<string, unknown>)[key];
-  if (!(held instanceof Uint8Array)) return value;
-  const { buffer, byteOffset, byteLength } = held;
+function asBase64({ buffer, byteOffset, byteLength }: Uint8Array): unknown {
   return { base64: Buffer.from(buffer, byteOffset, byteLength).toString('base64') };
 }

@@ -4,16 +4,17 @@
 import type { CommandSpec } from './command.js';
 import type { CommandContext } from './context.js';
 import { failureOfExit } from './exits.js';
-import { failure, reasonOf, systemCodeOf } from './failure.js';
+import { reasonOf, timeOver } from './failure.js';
 import { templateValues, writeInputFiles } from './job-input.js';
 import type { JobFolder, JobFolders } from './job-folder.js';
 import { LineCutter, Tail } from './lines.js';
 import { collectFiles } from './outputs.js';
 import { startGroup, type ProcessGroup } from './process-group.js';
-import { percentageIn, ProgressTeller, reportOf, type Report } from './reports.js';
+import { percentageIn, reportOf } from './reports.js';
 import { RequestBody } from './request-body.js';
 import { readSource } from './sources.js';
 import { OutputReader } from './standard-output.js';
+import { Teller } from './telling.js';
 import { fillAll } from './template.js';
 
 /** Octets of standard error that are kept for messages, and of one line that may be a report. */
@@ -81,22 +82,16 @@ async function follow(
   const { signal } = context;
   const onAbort = (): void => stop(reasonOf(signal));
   const unlimit = limitTime(spec, stop);
-  const told = new ProgressTeller((fraction, note) => {
-    safely(() => context.progress(fraction, note), stop);
-  });
-  const onReport = (report: Report): void => {
-    if (report.kind === 'progress') told.report(report.fraction, report.note);
-    else safely(() => context.emit(report.event), stop);
-  };
+  const teller = new Teller(context, stop);
   const output = new OutputReader({
     form: spec.output.stdout,
     withReports: spec.progress === 'stdout',
     bytesMax: spec.outputBytesMax,
-    onReport,
-    onPartial: (body) => safely(() => context.emit(body), stop),
+    onReport: (report) => teller.report(report),
+    onPartial: (body) => teller.emit(body),
     onFailure: stop,
   });
-  const errors = readErrors(group, spec, onReport);
+  const errors = readErrors(group, spec, teller);
   group.stdout.on('data', (chunk: Buffer) => output.write(chunk));
   signal.addEventListener('abort', onAbort);
   if (signal.aborted) onAbort();
@@ -104,7 +99,7 @@ async function follow(
   const exit = await group.ended;
   unlimit();
   signal.removeEventListener('abort', onAbort);
-  told.end();
+  teller.end();
   if (stopped !== undefined) throw stopped;
   const stderr = errors();
   const failed = failureOfExit(spec.program, exit, stderr, spec.exits);
@@ -117,30 +112,17 @@ async function follow(
 function limitTime({ program, timeLimitMs }: CommandSpec, stop: (reason: Error) => void) {
   if (timeLimitMs === undefined) return () => undefined;
   const message = `"${program}" did not end within its time limit of ${timeLimitMs} ms`;
-  const timer = setTimeout(() => stop(failure('transient', message)), timeLimitMs);
+  const timer = setTimeout(() => stop(timeOver(message)), timeLimitMs);
   return () => clearTimeout(timer);
 }
 
-/** What cannot be told need not be worked out; but on MLM/1 only the end of it ever is told. */
-function safely(tell: () => void, stop: (reason: Error) => void): void {
-  try {
-    tell();
-  } catch (error) {
-    if (systemCodeOf(error) !== 'UNSUPPORTED') stop(error as Error);
-  }
-}
-
 /** Reads standard error. @returns gives its end, once it is over */
-function readErrors(
-  group: ProcessGroup,
-  { progress }: CommandSpec,
-  onReport: (report: Report) => void,
-): () => string {
+function readErrors(group: ProcessGroup, { progress }: CommandSpec, teller: Teller): () => string {
   const tail = new Tail(TAIL_BYTES);
   const lines = new LineCutter(REPORT_BYTES_MAX, (line) => {
     const report = reportOf(line);
     if (report === undefined) tail.write(Buffer.concat([line, Buffer.from('\n')]));
-    else onReport(report);
+    else teller.report(report);
   });
   group.stderr.on('data', (chunk: Buffer) => {
     if (progress === 'stderr') {
@@ -149,7 +131,7 @@ function readErrors(
     }
     tail.write(chunk);
     const fraction = progress === 'percent' ? percentageIn(tail.bytes) : undefined;
-    if (fraction !== undefined) onReport({ kind: 'progress', fraction, note: undefined });
+    if (fraction !== undefined) teller.report({ kind: 'progress', fraction, note: undefined });
   });
   return () => {
     lines.end();

@@ -46,6 +46,7 @@ export function commandSpec(
     progress: written.progress ?? 'stderr',
     outputBytesMax: written.outputMax ?? OUTPUT_BYTES_MAX,
     timeLimitMs: written.timeLimit,
+    startLimitMs: written.startLimit,
     memoryBytesMax: written.memoryLimit,
     graceMs: written.grace ?? GRACE_MS,
     exits: { exitCodes: written.exitCodes ?? new Map(), errors: written.errors ?? [] },
@@ -75,9 +76,11 @@ function variablesOf(
 
 /** What does not fit together. */
 export function commandProblems(written: WrittenCommandService): Problem[] {
-  const { persistent = false, folder, command } = written;
+  const { persistent = false, folder, command, startLimit } = written;
   const templates = placed(command.args);
+  const needless = { path: ['startLimit'], message: 'is for a persistent command only' };
   return [
+    ...(startLimit === undefined || persistent ? [] : [needless]),
     ...progressProblems(written),
     ...(folder === undefined ? [] : templates.flatMap(pathProblems)),
     ...(persistent ? persistentProblems(written, templates) : []),

@@ -38,6 +38,7 @@ export function commandService(resolve: (path: string) => string) {
     ...common,
     command: commandShape(resolve),
     persistent: flag.optional(),
+    startLimit: duration.optional(),
     input: input.optional(),
     output: output.optional(),
     progress: oneOf(['stderr', 'stdout', 'percent', 'none']).optional(),
