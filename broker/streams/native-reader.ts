@@ -120,9 +120,7 @@ export class NativeReader {
       }
       const step = stepIntoLog(this.stream, this.position);
       if (step === undefined) {
-        // A log that was emptied has no block after the gap.
-        const missed = this.stream.lastSequence + 1 - this.position;
-        if (missed > 0) this.#missed(missed);
+        this.#passEnd();
         this.live = true;
         return;
       }
@@ -130,6 +128,15 @@ export class NativeReader {
       if (step.missed > 0) this.#missed(step.missed);
       this.#take(step.block);
     }
+  }
+
+  /** At the end of the log: one that was emptied has no block after the gap. */
+  #passEnd(): void {
+    const left = this.stream.lastSequence + 1 - this.position;
+    if (left <= 0) return;
+    // Behind the last block are sequences of messages that were refused.
+    if (this.stream.readBlock(0) === undefined) this.#missed(left);
+    else this.position += left;
   }
 
   /** Sends what is wanted of a block, within credit and outbox, and moves on. */

@@ -146,6 +146,25 @@ describe('messages that were refused are no gap', () => {
     expect(await told(plan, 'earliest')).toEqual([...sequences, ...sequences]);
   });
 
+  it('to a broker that starts again, either', async () => {
+    const disk = new LateStore();
+    const first = await startWorld({}, disk);
+    const writer = await FakeNativePeer.open(first, 'w');
+    const { handle } = await writer.ask<{ handle: number }>('write', { stream: 's' });
+    for (const failing of [false, true]) {
+      disk.failing = failing;
+      writer.sendToStream(handle, [['one', '']]);
+      await first.settle();
+    }
+    disk.failing = false;
+    await first.stop();
+    const second = await startWorld({}, disk.reopen());
+    const reader = await FakeNativePeer.open(second, 'r');
+    reader.call('read', { stream: 's', from: 'earliest', credit: 9 });
+    await second.settle();
+    expect(only(reader.read(), 'GAP')).toEqual([]);
+  });
+
   it('nor is what is before the first sequence', async () => {
     expect(await told(['kept'], { sequence: 0 })).toEqual([1, 1]);
   });
