@@ -190,8 +190,10 @@ export class NativeOutbox {
     return this.#push({ command, writer, count, bytes, waiters });
   }
 
-  #push(given: Omit<Sending, 'last' | 'sequence' | 'error'>): Sending {
-    const sending: Sending = { ...given, last: 0, sequence: 0, error: undefined };
+  #push(given: Pick<Sending, 'command' | 'writer' | 'count' | 'bytes' | 'waiters'>): Sending {
+    const { command, writer, count, bytes, waiters } = given;
+    const [last, sequence, error] = [0, 0, undefined];
+    const sending: Sending = { command, writer, count, bytes, waiters, last, sequence, error };
     this.#sendings.push(sending);
     this.#added++;
     if (sending.command.name === 'STREAM SEND ONCE') this.#withId++;
