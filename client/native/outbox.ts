@@ -192,8 +192,16 @@ export class NativeOutbox {
 
   #push(given: Pick<Sending, 'command' | 'writer' | 'count' | 'bytes' | 'waiters'>): Sending {
     const { command, writer, count, bytes, waiters } = given;
-    const [last, sequence, error] = [0, 0, undefined];
-    const sending: Sending = { command, writer, count, bytes, waiters, last, sequence, error };
+    const sending: Sending = {
+      command,
+      writer,
+      count,
+      bytes,
+      waiters,
+      last: 0,
+      sequence: 0,
+      error: undefined,
+    };
     this.#sendings.push(sending);
     this.#added++;
     if (sending.command.name === 'STREAM SEND ONCE') this.#withId++;
