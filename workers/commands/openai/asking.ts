@@ -20,7 +20,7 @@ export function parametersOf(
   main: string,
   defaults: Parameters = {},
 ): Parameters {
-  const given = { ...defaults, ...parameters, ...fieldsOf(body, main), model };
+  const given: Parameters = { ...defaults, ...parameters, ...fieldsOf(body, main), model };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== null));
 }
 
