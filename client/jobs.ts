@@ -178,6 +178,9 @@ export interface JobHandle extends JobName {
 export function checkJob({ service, id }: JobName): JobName {
   checkText('service', service);
   checkText('id', id);
+  if (service.startsWith('$')) {
+    throw new MlmError('INVALID_ARGUMENT', `"${service}" is the broker itself, which does no jobs`);
+  }
   const bytes = textBytes(subjectOf({ service, id }));
   if (bytes <= STRING_BYTES_MAX) return { service, id };
   const message = `the service and the id of a job have ${bytes - 1} octets together; ${STRING_BYTES_MAX - 1} are the most`;

@@ -180,6 +180,19 @@ export class Streams {
     return reader;
   }
 
+  /**
+   * The sequence of the last message with a subject, as far as the index knows it.
+   *
+   * @returns 0 where there is none; undefined while the index is being built
+   */
+  lastOf(stream: Stream, subject: string): number | undefined {
+    const index = this.#context.indexes.of(stream);
+    if (!index.isComplete) index.whenComplete(() => undefined);
+    if (!index.isComplete) return undefined;
+    const sequence = index.lastOf(subject) ?? 0;
+    return sequence >= stream.firstSequence ? sequence : 0;
+  }
+
   closeReader(session: Session, handle: number): void {
     const { readers } = nativeOf(session);
     const reader = readers.get(handle);

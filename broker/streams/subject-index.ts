@@ -44,6 +44,11 @@ export class SubjectIndex {
     return this.#old.size + this.#new.size;
   }
 
+  /** True once what was there when the index began has been read. */
+  get isComplete(): boolean {
+    return this.#complete;
+  }
+
   /** Calls `told` once the index is complete: at once, or after slices of the log were read. */
   whenComplete(told: () => void): void {
     if (this.#complete) {

@@ -30,6 +30,8 @@ import type { NativeStreams } from './streams.js';
 
 /** Credit of a reader that is to bring one message. */
 const ONE = 1;
+/** How long to wait until the broker is asked again what it does not know yet, ms. */
+const LOOK_AGAIN_MS = 50;
 
 export class NativeJobs implements JobVerbs {
   readonly #room: Room;
@@ -184,19 +186,38 @@ export class NativeJobs implements JobVerbs {
 
   /** The last message of a subject in `$jobs`. */
   async #last(subject: string): Promise<StreamMessage | undefined> {
-    const sequence = await this.#lastSequence(subject);
-    if (sequence === 0) return undefined;
-    const options = { pattern: patternFor(subject), from: { sequence }, credit: ONE };
-    for await (const message of this.#streams.read(JOBS_STREAM, options)) {
-      if (message.subject === subject) return message;
+    for (;;) {
+      const sequence = await this.#lastSequence(subject);
+      if (sequence === 0) return undefined;
+      const message = await this.#at(subject, sequence);
+      if (message !== undefined) return message;
     }
-    const { over } = this.#room.connection;
-    throw over ?? new MlmError('DISCONNECTED', 'the reading of $jobs has ended');
+  }
+
+  /** A message of a subject from a sequence on; undefined where it may not be there any more. */
+  async #at(subject: string, sequence: number): Promise<StreamMessage | undefined> {
+    const { native } = this.#room;
+    const leave = (): void => reader.finish();
+    const options = { pattern: patternFor(subject), from: { sequence }, credit: ONE };
+    const reader = this.#streams.read(JOBS_STREAM, { ...options, onGap: leave });
+    const member = { sessionOpened: leave, sessionLost: () => undefined };
+    native.join(member);
+    try {
+      for await (const message of reader) if (message.subject === subject) return message;
+      return undefined;
+    } finally {
+      native.leave(member);
+    }
   }
 
   async #lastSequence(subject: string): Promise<number> {
-    const value = await this.#look('stream.last', { stream: JOBS_STREAM, subject });
-    return numberIn(value, 'sequence');
+    for (;;) {
+      const value = await this.#look('stream.last', { stream: JOBS_STREAM, subject });
+      const { known } = value as { readonly known?: unknown };
+      if (known !== false) return numberIn(value, 'sequence');
+      // The broker reads its log, after a start or a long time without a question.
+      await new Promise<void>((resolve) => this.#room.clock.start(LOOK_AGAIN_MS, resolve));
+    }
   }
 
   /** Asks the broker what does no harm when it is asked twice: where the session is lost, again. */

@@ -25,6 +25,7 @@ export class StreamCalls {
     read: (session, given) => this.#read(session, given),
     cancel: (session, given) => this.#cancel(session, given),
     'stream.info': (_session, given) => this.#streamInfo(given),
+    'stream.last': (_session, given) => this.#streamLast(given),
     'stream.delete': (_session, given) => this.#streamDelete(given),
     'stream.trim': (_session, given) => this.#streamTrim(given),
     'cursor.list': (_session, given) => this.#engines.cursors.list(text(given, 'stream')),
@@ -129,6 +130,15 @@ export class StreamCalls {
     const { name, firstSequence, lastSequence, bytes, writers, readers, behind } = stream;
     const cursors = this.#engines.cursors.list(name);
     return { stream: name, firstSequence, lastSequence, bytes, writers, readers, behind, cursors };
+  }
+
+  /** The last message of a subject; one who is told that this is not known yet asks again. */
+  #streamLast(given: Arguments): unknown {
+    const { streams } = this.#engines;
+    const stream = streams.peek(text(given, 'stream'));
+    const subject = text(given, 'subject');
+    const sequence = stream === undefined ? 0 : streams.lastOf(stream, subject);
+    return { sequence: sequence ?? 0, known: sequence !== undefined };
   }
 
   #streamDelete(given: Arguments): unknown {
