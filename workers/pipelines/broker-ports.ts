@@ -7,7 +7,14 @@ import { bodyOf, eventOf, RUNS_STREAM, type LoggedEvent, type RunEvent } from '.
 import { JOBS_STREAM, type FileValue } from './file-value.js';
 import { Files } from './files.js';
 import { jobIdOf, jobOfId, type JobOfRun } from './job-id.js';
-import { JobRefused, type JobEnd, type JobOrder, type RunJobs, type RunLog } from './ports.js';
+import {
+  JobRefused,
+  type JobEnd,
+  type JobOrder,
+  type JobProgress,
+  type RunJobs,
+  type RunLog,
+} from './ports.js';
 
 /** What of a client is needed for runs. */
 export type RunClient = Pick<MlmClient, 'stream' | 'submit' | 'job'>;
@@ -130,9 +137,11 @@ export class BrokerJobs implements RunJobs {
     after: number,
     onGap: () => void,
     signal: AbortSignal,
-  ): AsyncGenerator<JobEnd> {
+  ): AsyncGenerator<JobEnd | JobProgress> {
     const from = { sequence: after + 1 };
     for await (const { job, event } of readJobsOf(this.#client, run, { from, onGap, signal })) {
+      const fraction = event.progress?.fraction;
+      if (fraction !== undefined) yield { kind: 'progress', job, fraction };
       const end = endOf(job, event);
       if (end !== undefined) yield end;
     }

@@ -5,9 +5,11 @@
 import { randomUUID } from 'node:crypto';
 import { requirePipeline } from './definition.js';
 import type { LoggedEvent, RunEvent } from './events.js';
+import { jobIdOf } from './job-id.js';
 import { plan } from './plan.js';
 import type { RunJobs, RunLog } from './ports.js';
 import { PipelineError } from './problem.js';
+import type { Fractions } from './progress.js';
 import { RunState } from './state.js';
 import { RunWork } from './work.js';
 
@@ -25,8 +27,8 @@ export interface HoldingParts {
   /** The log of the run. @param holding marks what is written to it */
   readonly log: (holding: string) => RunLog;
   readonly jobs: RunJobs;
-  /** Told of each event that counts, once this one holds the run. */
-  readonly onEvent?: (state: RunState) => void;
+  /** Told of each event that counts, and of how far jobs are, once this one holds the run. */
+  readonly onNews?: (state: RunState, fractions: Fractions) => void;
 }
 
 export class Holding {
@@ -37,6 +39,8 @@ export class Holding {
   readonly #over = new AbortController();
   /** What was begun already; what follows from the state is not begun twice. */
   readonly #begun = new Set<string>();
+  /** How far jobs are, for those who look on; nothing follows from it. */
+  readonly #fractions = new Map<string, number>();
   #state = new RunState([]);
   #work: RunWork | undefined;
   /** True from its own first event on: it has read all that was before. */
@@ -99,7 +103,7 @@ export class Holding {
     }
     if (!this.#holds) return undefined;
     if (event.event === 'taken' && !isOwn) return { kind: 'taken' };
-    this.#parts.onEvent?.(state);
+    this.#parts.onNews?.(state, this.#fractions);
     if (state.isOver) return { kind: 'over', state };
     if (event.event === 'started' && isOwn) this.#submit(event);
     this.#act();
@@ -145,8 +149,15 @@ export class Holding {
     const { run, jobs } = this.#parts;
     const { signal } = this.#over;
     const onGap = (): void => this.#run(this.#work?.gap());
-    for await (const end of jobs.watch(run, this.#state.jobsAfter ?? 0, onGap, signal)) {
-      await this.#work?.end(end);
+    for await (const news of jobs.watch(run, this.#state.jobsAfter ?? 0, onGap, signal)) {
+      const id = jobIdOf(news.job);
+      if (news.kind === 'progress') {
+        this.#fractions.set(id, news.fraction);
+        this.#parts.onNews?.(this.#state, this.#fractions);
+      } else {
+        this.#fractions.delete(id);
+        await this.#work?.end(news);
+      }
     }
   }
 

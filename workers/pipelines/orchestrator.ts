@@ -1,14 +1,14 @@
 // The orchestrator: a worker whose jobs are runs of pipelines. It holds as many at
 // the same time as it says, and leaves them to another one as any worker does: when
 // its session ends, when it is stopped. How one run is held stands in hold.ts.
+import { z } from 'zod';
 import { MlmError } from '../../client/index.js';
 import { JobError, type Job } from '../job.js';
 import { defineWorker, type Worker } from '../worker.js';
 import { BrokerJobs, BrokerLog, RunLost, type RunPlace } from './broker-ports.js';
 import { Holding, type HoldingEnd } from './hold.js';
 import { isRunId } from './job-id.js';
-import type { RunState } from './state.js';
-import { z } from 'zod';
+import { progressOf } from './progress.js';
 
 /** The service that orchestrators offer; the subject of a request is the id of the run. */
 export const PIPELINES_SERVICE = 'pipelines';
@@ -46,7 +46,10 @@ async function handle(job: Job, stopping: AbortSignal | undefined): Promise<unkn
     run,
     log: (id) => new BrokerLog(job.client, place, id),
     jobs: new BrokerJobs(job.client),
-    onEvent: (state) => job.progress(...progressOf(state)),
+    onNews: (state, fractions) => {
+      const { fraction, note } = progressOf(run, state, fractions);
+      job.progress(fraction, note);
+    },
   });
   const end = await holdUnder(holding, job, stopping);
   switch (end.kind) {
@@ -97,17 +100,4 @@ async function holdUnder(
     stopping?.removeEventListener('abort', onStopping);
     signal.removeEventListener('abort', onAbort);
   }
-}
-
-/** How far a run is: steps that are over, and parts of those under way. */
-function progressOf({ steps }: RunState): [fraction: number, note: string] {
-  let done = 0;
-  const under: string[] = [];
-  for (const [name, { phase, counts, instances }] of steps) {
-    if (phase === 'succeeded' || phase === 'skipped') done++;
-    if (phase !== 'running') continue;
-    done += counts.succeeded / instances.length;
-    under.push(`${name} ${counts.succeeded}/${instances.length}`);
-  }
-  return [done / Math.max(1, steps.size), under.join(', ')];
 }

@@ -36,6 +36,14 @@ export type JobEnd =
   | { readonly kind: 'failed'; readonly job: JobOfRun; readonly reason: string }
   | { readonly kind: 'expired' | 'cancelled'; readonly job: JobOfRun; readonly reason: string };
 
+/** How far a job of the run is. */
+export interface JobProgress {
+  readonly kind: 'progress';
+  readonly job: JobOfRun;
+  /** From 0 to 1. */
+  readonly fraction: number;
+}
+
 export interface RunJobs {
   /** The last message of `$jobs`. */
   lastSequence(): Promise<number>;
@@ -48,12 +56,17 @@ export interface RunJobs {
   /** Cancels a job; one that is over, or that nobody knows, stays so. */
   cancel(service: string, job: JobOfRun): Promise<void>;
   /**
-   * How the jobs of a run end, until the signal fires.
+   * How far the jobs of a run are, and how they end, until the signal fires.
    *
    * @param after the message of `$jobs` after which to begin
    * @param onGap told when some ends are not known any more; they can be those of any job
    */
-  watch(run: string, after: number, onGap: () => void, signal: AbortSignal): AsyncIterable<JobEnd>;
+  watch(
+    run: string,
+    after: number,
+    onGap: () => void,
+    signal: AbortSignal,
+  ): AsyncIterable<JobEnd | JobProgress>;
   fetch(file: FileValue): Promise<Buffer>;
 }
 

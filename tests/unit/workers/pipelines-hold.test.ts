@@ -145,7 +145,7 @@ async function holdUntil(world: World, events: number): Promise<void> {
     run: RUN,
     log: world.logFor,
     jobs: world,
-    onEvent: () => {
+    onNews: () => {
       if (world.log.items.length >= events) cut.abort(new Error('cut off'));
     },
   });
