@@ -27,7 +27,7 @@ export interface ConnectOptions {
   readonly closeTimeoutMs?: number | undefined;
   /**
    * Messages that may wait to be sent (in native sessions: to be accepted), and wait for each
-   * reader. Default 100000, and 1000 for each reader (10000 for native readers of streams).
+   * reader. Default 100000, and 1000 for each reader on MLM/1.
    */
   readonly bufferMessagesMax?: number | undefined;
   /** Octets of bodies that may wait to be sent, and wait for each reader. Default 64 MiB. */

@@ -1,26 +1,11 @@
 // A stream as its user sees it, and what its verbs take and give: the same on
 // MLM/1 and in native sessions. How they are done stands in v1-streams.ts and in
 // native/streams.ts.
+import type { From } from './from.js';
 import type { StreamMessage } from './message.js';
 import type { Sent } from './outbox.js';
 
-/**
- * Where to begin to read.
- * - `new`: what is sent from now on
- * - `earliest`: the oldest message that the stream still holds
- * - `{ sequence }`: this message, or the next one that is still there
- * - `{ timeMs }`: the first message accepted at or after this moment, ms since 1970
- * - `{ last }`: so many of the newest messages, then what comes
- * - `{ compact: true }`: the last message of each subject, as far as the stream holds them, in
- *   order, then what comes: the stream as a table of how things are
- */
-export type From =
-  | 'new'
-  | 'earliest'
-  | { readonly sequence: number }
-  | { readonly timeMs: number }
-  | { readonly last: number }
-  | { readonly compact: true };
+export type { From };
 
 /** Messages that a reader does not get: retention had removed them before it came to them. */
 export interface Gap {
@@ -51,7 +36,7 @@ export interface ReadOptions {
   /** Whether to read also what this client itself sends. Default false. Native sessions only. */
   readonly own?: boolean | undefined;
   /**
-   * Messages that may wait for this reader. Default 10000, or fewer where they are large, so that
+   * Messages that may wait for this reader. Default 100000, or fewer where they are large, so that
    * `bufferBytesMax` holds. In native sessions this is the credit given to the broker; on MLM/1
    * it is `bufferMessagesMax` by another name.
    */

@@ -5,6 +5,7 @@ import { compilePattern, type Command, type Pattern } from '../protocol/index.js
 import { encodeBody } from './body.js';
 import type { Declaration } from './declarations.js';
 import { MlmError, notOnV1 } from './errors.js';
+import { checkFrom } from './from.js';
 import { StreamMessage } from './message.js';
 import type { Sent } from './outbox.js';
 import { checkCount, checkPattern, checkSignal, checkText } from './options.js';
@@ -147,6 +148,7 @@ export class Streams {
   }
 
   read(stream: string, options: ReadOptions): V1StreamReader {
+    if (options.from !== undefined) checkFrom(options.from);
     checkCan(options);
     const { pattern = '', signal, credit } = options;
     const { bufferMessagesMax = credit } = options;

@@ -30,7 +30,7 @@ export {
   type NativeFieldType,
 } from './native-commands.js';
 export { BatchReader, BatchWriter, isBatch } from './native-codec.js';
-export { BlockReader, BlockWriter, framesBetween, type Block } from './records.js';
+export { BlockReader, BlockWriter, framesBetween, lastSequenceOf, type Block } from './records.js';
 export { SectionWriter } from './section-writer.js';
 export {
   checkSections,

@@ -1,6 +1,7 @@
 // One stream: an ordered log, and those who follow it. Messages are gathered
 // into blocks, made durable with the group they belong to, and only then shown
 // to anybody. Who reads what stands in v1-readers.ts and native-reader.ts.
+import { randomInt } from 'node:crypto';
 import { BlockWriter, stampSections, type Block } from '../../protocol/index.js';
 import type { Committer, Commits } from '../store/commits.js';
 import type { StreamContext } from './stream-context.js';
@@ -14,6 +15,8 @@ import { V1Readers } from './v1-readers.js';
 
 /** Blocks that are small enough to be joined before they are stored, in octets together. */
 const JOINED_BYTES_MAX = 256 * 1024;
+
+const LIFE_MAX = 2 ** 32;
 
 /** What the broker itself wrote and could not store yet, in octets at most. */
 const OWN_BYTES_MAX = 64 * 1024 * 1024;
@@ -29,6 +32,8 @@ export class Stream implements Committer {
   readonly name: string;
   readonly v1Readers: V1Readers;
   readonly nativeReaders = new Set<NativeReader>();
+  /** Tells it from an earlier one of its name that was forgotten; 0 where it is kept. */
+  readonly life: number;
   /** Sessions that chose it to write to. */
   writers = 0;
   /** The last sequence that is durable. */
@@ -63,6 +68,7 @@ export class Stream implements Committer {
     this.#context = context;
     this.place = place ?? context.storage.place(durability);
     this.#retention = retention;
+    this.life = this.passing ? randomInt(1, LIFE_MAX) : 0;
     this.#ids = new IdWindow({ queue: idQueueOf(name), place: this.place, bound: context.ids });
     this.v1Readers = new V1Readers(this, context);
     this.lastSequence = lastSequence;

@@ -95,7 +95,7 @@ export class JobWatch {
   #followAlone(watched: Watched): void {
     this.#alone++;
     const pattern = patternFor(subjectOf(watched.name));
-    watched.reader = this.#stream.read({ pattern, from: { compact: true } });
+    watched.reader = this.#stream.read({ pattern, from: 'compact' });
     void this.#pass(watched.reader, () => [watched]);
   }
 

@@ -2,26 +2,17 @@
 // as octets and becomes messages one by one, as the loop asks for them; as they
 // are taken, the broker may send more. In a new session it goes on with the first
 // message that it has not given out, so what waits may be thrown away.
-import {
-  BlockReader,
-  countSections,
-  ProtocolError,
-  type NativeCommand,
-} from '../../protocol/index.js';
+import { BlockReader, ProtocolError, type NativeCommand } from '../../protocol/index.js';
 import { MlmError } from '../errors.js';
 import { Fifo } from '../fifo.js';
+import { checkFrom } from '../from.js';
 import { StreamMessage, type CursorMover } from '../message.js';
-import { checkCount, checkPattern, checkText } from '../options.js';
+import { checkPattern, checkText } from '../options.js';
 import type { Room } from '../room.js';
-import type { From, Gap, ReadOptions, StreamReader } from '../stream.js';
-import { handleIn, numberIn, type Member, type Speaker } from './session.js';
-import { CreditWindow } from './window.js';
-
-/** Who keeps the readers by their handles. */
-export interface ReaderPlace {
-  opened(handle: number): void;
-  ended(handle: number): void;
-}
+import type { Gap, ReadOptions, StreamReader } from '../stream.js';
+import { Arrivals } from './arrivals.js';
+import { Reading, type ReaderPlace, type ReadingOwner } from './reading.js';
+import type { Member, Speaker } from './session.js';
 
 type Result = IteratorResult<StreamMessage, undefined>;
 
@@ -30,32 +21,25 @@ interface Waiter {
   readonly reject: (error: MlmError) => void;
 }
 
-/** Messages that came together, or the word that some will not come. */
-type Item = Buffer | Gap;
-
-const WINDOW_MESSAGES = 10_000;
 /** Messages in one list of `batches`, at most. */
 const BATCH_MESSAGES = 4096;
 const DONE: Result = { value: undefined, done: true };
 
-export class NativeReader implements StreamReader, Member, Speaker, CursorMover {
+export class NativeReader implements StreamReader, Member, Speaker, CursorMover, ReadingOwner {
   readonly ready: Promise<void>;
   readonly #stream: string;
   readonly #options: ReadOptions;
   readonly #room: Room;
   readonly #place: ReaderPlace;
-  readonly #windowMessages: number;
-  readonly #window: CreditWindow;
+  readonly #reading: Reading;
   readonly #confirmsItself: boolean;
-  readonly #items = new Fifo<Item>();
+  readonly #arrivals = new Arrivals();
   readonly #waiters = new Fifo<Waiter>();
   readonly #onAbort = (): void => this.finish();
-  #current: BlockReader | undefined;
-  #currentBytes: Buffer = Buffer.alloc(0);
-  /** Messages that wait here. */
-  #waiting = 0;
-  /** What is left of them at which more is granted. */
-  #grantAt = 0;
+  /** True while it reads no further, because too much waits here. */
+  #paused = false;
+  /** True while it begins anew with a stream whose sequences begin anew. */
+  #streamIsNew = false;
   /** The first sequence that may be given out; 0 while the broker has not said. */
   #next = 0;
   /** When the last message that was given out was accepted. */
@@ -63,7 +47,6 @@ export class NativeReader implements StreamReader, Member, Speaker, CursorMover 
   /** Up to where the messages are dealt with, and up to where the broker was told. */
   #confirmed = 0;
   #said = 0;
-  #handle = 0;
   #lost = 0;
   #ended = false;
   #finished = false;
@@ -74,18 +57,15 @@ export class NativeReader implements StreamReader, Member, Speaker, CursorMover 
 
   /** @throws {MlmError} INVALID_ARGUMENT */
   constructor(stream: string, options: ReadOptions, room: Room, place: ReaderPlace) {
-    const { credit, bufferMessagesMax, cursor, confirm = 'auto' } = options;
+    const { cursor, confirm = 'auto' } = options;
     checkPattern(options.pattern ?? '');
+    if (options.from !== undefined) checkFrom(options.from);
     if (cursor !== undefined) checkText('cursor', cursor);
     this.#stream = stream;
     this.#options = options;
     this.#room = room;
     this.#place = place;
-    this.#windowMessages = checkCount(
-      'credit',
-      credit ?? bufferMessagesMax ?? room.options.windowMessages ?? WINDOW_MESSAGES,
-    );
-    this.#window = new CreditWindow(room.options.bufferBytesMax);
+    this.#reading = new Reading(stream, options, room, place, this);
     this.#confirmsItself = cursor !== undefined && confirm === 'auto';
     this.ready = new Promise((resolve, reject) => {
       this.#isReady = resolve;
@@ -96,6 +76,10 @@ export class NativeReader implements StreamReader, Member, Speaker, CursorMover 
 
   get position(): number | undefined {
     return this.#next === 0 ? undefined : this.#next;
+  }
+
+  get waiting(): number {
+    return this.#arrivals.messages;
   }
 
   get lost(): number {
@@ -164,8 +148,10 @@ export class NativeReader implements StreamReader, Member, Speaker, CursorMover 
     if (this.#finished) return;
     this.#finished = true;
     this.#error = undefined;
-    this.#throwAway();
-    this.#cancelled = this.#cancel();
+    this.#arrivals.clear();
+    // What was confirmed is said before the handle is gone.
+    this.#confirmAtBroker();
+    this.#cancelled = this.#reading.close();
     this.end(undefined);
   }
 
@@ -173,6 +159,7 @@ export class NativeReader implements StreamReader, Member, Speaker, CursorMover 
   end(error: MlmError | undefined): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#place.ended();
     this.#error = this.#finished ? undefined : error;
     this.#room.native.leave(this);
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
@@ -200,27 +187,45 @@ export class NativeReader implements StreamReader, Member, Speaker, CursorMover 
   // What the session does with it.
 
   sessionOpened(): void {
-    if (this.#next === 0) this.#open(this.#options.from ?? 'new');
-    else this.#reopen();
+    if (this.#next === 0) this.#reading.open();
+    else this.#reading.goOn({ next: this.#next, lastTimeMs: this.#lastTimeMs });
   }
 
   sessionLost(): void {
-    this.#handle = 0;
+    this.#reading.lost();
     this.#said = 0;
-    this.#window.outstanding = 0;
-    this.#throwAway();
+    this.#paused = this.#streamIsNew = false;
+    this.#arrivals.clear();
+  }
+
+  readingOpened(from: number): void {
+    if (this.#next === 0 || this.#streamIsNew) this.#next = from;
+    this.#streamIsNew = false;
+    if (this.#confirmed === 0) this.#confirmed = this.#said = this.#next - 1;
+    this.#isReady();
+    this.#room.native.speakSoon(this);
+  }
+
+  streamIsNew(): void {
+    this.#streamIsNew = true;
+    this.#confirmed = 0;
+  }
+
+  refused(error: MlmError): void {
+    void this.#reading.close();
+    this.end(error);
   }
 
   speak(): void {
-    if (this.#handle === 0) return;
-    const { native } = this.#room;
-    if (this.#confirmed > this.#said) {
-      this.#said = this.#confirmed;
-      native.say({ name: 'CONFIRM CURSOR', handle: this.#handle, sequence: this.#confirmed });
-    }
-    const amount = this.#window.refill(this.#windowMessages, this.#waiting);
-    if (amount > 0) native.say({ name: 'CREDIT', handle: this.#handle, amount });
-    this.#grantAt = this.#window.sizeFor(this.#windowMessages) / 2;
+    if (this.#reading.handle === 0) return;
+    this.#confirmAtBroker();
+    this.#reading.grant();
+  }
+
+  #confirmAtBroker(): void {
+    if (this.#confirmed <= this.#said || this.#reading.handle === 0) return;
+    this.#said = this.#confirmed;
+    this.#reading.confirm(this.#confirmed);
   }
 
   /** @throws {ProtocolError} where the sections are none */
@@ -228,97 +233,31 @@ export class NativeReader implements StreamReader, Member, Speaker, CursorMover 
     if (this.#ended) return;
     if (delivery.name === 'GAP') {
       const { first, last, reason } = delivery;
-      this.#items.push({ stream: this.#stream, first, last, reason });
+      this.#arrivals.pushGap({ stream: this.#stream, first, last, reason });
     } else {
-      const count = countSections(delivery.sections);
-      this.#window.came(count, delivery.sections.length);
-      this.#waiting += count;
-      this.#items.push(delivery.sections);
+      const { sections } = delivery;
+      this.#reading.came(this.#arrivals.push(sections), sections.length);
     }
     while (this.#waiters.length > 0) {
       const message = this.#take();
-      if (message === undefined) return;
+      if (message === undefined) break;
       this.#waiters.shift()?.resolve({ value: message, done: false });
     }
+    if (this.#arrivals.bytes > this.#room.options.bufferBytesMax) this.#pause();
   }
 
-  #open(from: From, skipTo = 0): void {
-    const { pattern = '', cursor, own = false } = this.#options;
-    const credit = this.#window.refill(this.#windowMessages, 0);
-    this.#grantAt = credit / 2;
-    const given = { stream: this.#stream, pattern, from, own, credit };
-    this.#room.native.call('read', cursor === undefined ? given : { ...given, cursor }, {
-      done: (value) => {
-        const handle = handleIn(value);
-        if (this.#ended) {
-          void this.#cancelHandle(handle);
-          return;
-        }
-        this.#handle = handle;
-        this.#place.opened(handle);
-        this.#next = Math.max(skipTo, numberIn(value, 'from'));
-        if (this.#confirmed === 0) this.#confirmed = this.#said = this.#next - 1;
-        this.#isReady();
-        this.#room.native.speakSoon(this);
-      },
-      refused: (error) => this.#refused(error),
-      dropped: () => undefined,
-    });
+  /** What was granted for small messages may be too much for large ones: reads on when there is room. */
+  #pause(): void {
+    this.#paused = true;
+    this.#confirmAtBroker();
+    void this.#reading.close();
   }
 
-  /**
-   * Goes on where it stopped. A broker that keeps streams in memory forgets them
-   * when it ends: where the stream is shorter than what was read of it, it is a
-   * new one, and everything in it that is younger than the last message is read.
-   */
-  #reopen(): void {
-    const { native } = this.#room;
-    const position = this.#next;
-    const goOn = (lastSequence: number): void => {
-      if (this.#ended) return;
-      if (lastSequence + 1 >= position) this.#open({ sequence: position }, position);
-      else {
-        this.#confirmed = 0;
-        this.#open(this.#lastTimeMs === 0 ? 'earliest' : { timeMs: this.#lastTimeMs + 1 });
-      }
-    };
-    native.call(
-      'stream.info',
-      { stream: this.#stream },
-      {
-        done: (value) => goOn(numberIn(value, 'lastSequence')),
-        refused: () => goOn(0),
-        dropped: () => undefined,
-      },
-    );
-  }
-
-  #refused(error: MlmError): void {
-    this.#place.ended(this.#handle);
-    this.end(error);
-  }
-
-  #cancel(): Promise<void> {
-    const handle = this.#handle;
-    this.#place.ended(handle);
-    if (handle === 0) return Promise.resolve();
-    // What was confirmed is said before the handle is gone.
-    this.#window.outstanding = Infinity;
-    this.speak();
-    this.#handle = 0;
-    return this.#cancelHandle(handle);
-  }
-
-  #cancelHandle(handle: number): Promise<void> {
-    const { native } = this.#room;
-    if (!native.isOpen) return Promise.resolve();
-    return new Promise((resolve) => {
-      native.call(
-        'cancel',
-        { handle },
-        { done: resolve, refused: () => resolve(), dropped: resolve },
-      );
-    });
+  #goOn(): void {
+    this.#paused = false;
+    const { lastSequence } = this.#arrivals;
+    const next = Math.max(this.#next, lastSequence + 1);
+    this.#reading.goOn({ next, lastTimeMs: this.#lastTimeMs });
   }
 
   #confirmTaken(): void {
@@ -326,40 +265,32 @@ export class NativeReader implements StreamReader, Member, Speaker, CursorMover 
     this.#room.native.speakSoon(this);
   }
 
-  #throwAway(): void {
-    this.#items.drain();
-    this.#current = undefined;
-    this.#waiting = 0;
-  }
-
   /** The next message that waits here. */
   #take(): StreamMessage | undefined {
     for (;;) {
-      const block = this.#current;
-      if (block !== undefined && step(block)) {
-        this.#waiting--;
-        if (this.#waiting + this.#window.outstanding <= this.#grantAt) {
-          this.#room.native.speakSoon(this);
-        }
-        const { sequence } = block;
-        if (sequence < this.#next) continue;
-        this.#next = sequence + 1;
-        this.#lastTimeMs = block.timeMs;
-        return this.#messageAt(block);
-      }
-      const item = this.#items.shift();
-      this.#current = undefined;
+      const item = this.#arrivals.next();
+      if (this.#paused && this.#isHalfEmpty) this.#goOn();
       if (item === undefined) return undefined;
-      if (Buffer.isBuffer(item)) {
-        this.#currentBytes = item;
-        this.#current = new BlockReader(item);
-      } else this.#comeToGap(item);
+      if (!(item instanceof BlockReader)) {
+        this.#comeToGap(item);
+        continue;
+      }
+      if (this.#reading.wantsMore) this.#room.native.speakSoon(this);
+      const { sequence } = item;
+      if (sequence < this.#next) continue;
+      this.#next = sequence + 1;
+      this.#lastTimeMs = item.timeMs;
+      return this.#messageAt(item);
     }
+  }
+
+  get #isHalfEmpty(): boolean {
+    return this.#arrivals.bytes * 2 <= this.#room.options.bufferBytesMax;
   }
 
   #messageAt(block: BlockReader): StreamMessage {
     const at = {
-      bytes: this.#currentBytes,
+      bytes: this.#arrivals.octets,
       start: block.contentStart,
       end: block.contentEnd,
     };
@@ -372,15 +303,5 @@ export class NativeReader implements StreamReader, Member, Speaker, CursorMover 
     this.#next = Math.max(this.#next, gap.last + 1);
     this.#options.onGap?.(gap);
     this.#room.events.emit('gap', gap);
-  }
-}
-
-/** Steps to the next message. @throws {ProtocolError} where the block is none */
-function step(block: BlockReader): boolean {
-  try {
-    return block.next();
-  } catch (cause) {
-    if (!(cause instanceof RangeError)) throw cause;
-    throw new ProtocolError('truncated', 'sections', 'a message ends inside a field');
   }
 }

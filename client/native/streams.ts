@@ -152,10 +152,8 @@ export class NativeStreams {
     const { connection } = this.#room;
     const reader = new NativeReader(stream, options, this.#room, {
       opened: (handle) => this.#readers.set(handle, reader),
-      ended: (handle) => {
-        this.#readers.delete(handle);
-        this.#all.delete(reader);
-      },
+      closed: (handle) => this.#readers.delete(handle),
+      ended: () => this.#all.delete(reader),
     });
     if (connection.over !== undefined) throw connection.over;
     if (options.signal?.aborted === true) reader.finish();

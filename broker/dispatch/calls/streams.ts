@@ -68,7 +68,8 @@ export class StreamCalls {
     }
     session.continueSoon();
     const { handle, position, compactTo } = reader;
-    const opened = { handle, from: position };
+    const { life, lastSequence } = reader.stream;
+    const opened = { handle, from: position, life, lastSequence };
     return compactTo === undefined ? opened : { ...opened, whole: compactTo + 1 };
   }
 
