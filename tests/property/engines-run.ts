@@ -63,6 +63,8 @@ export class Run implements Models {
   #count = 0;
   /** Commits that had failed when nothing was under way last. */
   #failuresBefore = 0;
+  /** Requests that waited for a worker when the last operation was over. */
+  #waited: ReadonlySet<Message> = new Set();
 
   constructor(options: RunOptions) {
     this.#options = options;
@@ -110,7 +112,6 @@ export class Run implements Models {
 
   /** What the broker did since the last operation must have been right. */
   async settle(): Promise<void> {
-    const before = this.#waitingRequests();
     const given = new Map<Message, Session>();
     for (const session of this.#sessions) {
       for (const { message } of session.held.values()) given.set(message, session);
@@ -124,7 +125,8 @@ export class Run implements Models {
       this.streams.calm(clean);
       this.#checkNobodyWaits();
     }
-    this.#checkNobodyWasOvertaken(before, given);
+    this.#checkNobodyWasOvertaken(this.#waited, given);
+    this.#waited = this.#waitingRequests();
     this.check();
   }
 
@@ -144,7 +146,7 @@ export class Run implements Models {
   }
 
   /** No worker was given a request while another of the same subject, which goes first, waits on. */
-  #checkNobodyWasOvertaken(before: Set<Message>, held: Map<Message, Session>): void {
+  #checkNobodyWasOvertaken(before: ReadonlySet<Message>, held: Map<Message, Session>): void {
     const still = [...this.#waitingRequests()].filter((message) => before.has(message));
     for (const session of this.#sessions) {
       for (const { message } of session.held.values()) {
