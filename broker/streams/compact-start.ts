@@ -32,7 +32,9 @@ export class CompactStart {
   /** The last one that is compacted. */
   readonly upTo: number;
   readonly #options: CompactOptions;
-  readonly #sequences: number[] = [];
+  /** Rising, once they are known. */
+  #sequences: readonly number[] | Float64Array = [];
+  readonly #found: number[] = [];
   #at = 0;
   #isKnown = false;
   #stopped = false;
@@ -96,32 +98,38 @@ export class CompactStart {
     const { index, pattern, stream } = this.#options;
     const from = Math.max(this.#options.from, stream.firstSequence);
     if (pattern.exact === undefined) {
-      this.#chooseSlice(index.entries(), from);
+      this.#chooseSlice(index.entries(), index.size, from);
       return;
     }
     const sequence = index.lastOf(pattern.exact);
     if (sequence !== undefined && sequence >= from && sequence <= this.upTo) {
-      this.#sequences.push(sequence);
+      this.#found.push(sequence);
     }
     this.#chosen();
   }
 
-  /** What changed since is found behind `upTo`: the reader gets it afterwards. */
-  #chooseSlice(entries: Iterator<[string, number]>, from: number): void {
+  /**
+   * @param left how many subjects to look at: those that are new come after them
+   * @param from the first sequence that is still there
+   */
+  #chooseSlice(entries: Iterator<[string, number]>, left: number, from: number): void {
     const { pattern } = this.#options;
     for (let subjects = 0; subjects < SLICE_SUBJECTS; subjects++) {
       const next = entries.next();
-      if (next.done === true || next.value[1] > this.upTo) {
+      if (next.done === true || subjects === left) {
         this.#chosen();
         return;
       }
       const [subject, sequence] = next.value;
-      if (sequence >= from && pattern.matches(subject)) this.#sequences.push(sequence);
+      // What changed since is not compacted: the reader gets it afterwards.
+      if (sequence < from || sequence > this.upTo) continue;
+      if (pattern.matches(subject)) this.#found.push(sequence);
     }
-    this.#slice = setImmediate(() => this.#chooseSlice(entries, from));
+    this.#slice = setImmediate(() => this.#chooseSlice(entries, left - SLICE_SUBJECTS, from));
   }
 
   #chosen(): void {
+    this.#sequences = Float64Array.from(this.#found.splice(0)).sort();
     this.#isKnown = true;
     this.#options.known();
   }

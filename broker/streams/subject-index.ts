@@ -19,13 +19,9 @@ export interface IndexedLog {
 export class SubjectIndex {
   readonly #log: IndexedLog;
   readonly #subjectsMax: number;
-  /** What was there when the index began, by rising sequence, but for what changed since. */
-  readonly #old = new Map<string, number>();
-  /** What came since, by rising sequence. */
-  readonly #new = new Map<string, number>();
-  /** The subject of the last message of all; undefined before one came. */
-  #latest: string | undefined;
-  /** The last message to read of what was there. */
+  /** Not in any order: to keep one would cost more with each message than to sort now and then. */
+  readonly #lasts = new Map<string, number>();
+  /** What was there when the index began is read up to here; what comes later is noted as it comes. */
   readonly #scanTo: number;
   #scanFrom = 1;
   #complete = false;
@@ -41,7 +37,7 @@ export class SubjectIndex {
 
   /** How many subjects it knows. */
   get size(): number {
-    return this.#old.size + this.#new.size;
+    return this.#lasts.size;
   }
 
   /** True once what was there when the index began has been read. */
@@ -62,28 +58,18 @@ export class SubjectIndex {
   /** A block has become durable. */
   note(block: Block): void {
     const messages = new BlockReader(block.bytes);
-    while (messages.next()) {
-      const { subject, sequence } = messages;
-      // What comes again is where it belongs already: behind all others.
-      if (subject !== this.#latest) {
-        this.#old.delete(subject);
-        this.#new.delete(subject);
-        this.#latest = subject;
-      }
-      this.#new.set(subject, sequence);
-    }
+    while (messages.next()) this.#lasts.set(messages.subject, messages.sequence);
     this.#evict();
   }
 
   /** The sequence of the last message with a subject. */
   lastOf(subject: string): number | undefined {
-    return this.#new.get(subject) ?? this.#old.get(subject);
+    return this.#lasts.get(subject);
   }
 
-  /** Subjects and the sequences of their last messages, which rise; also while the index changes. */
-  *entries(): Generator<[subject: string, sequence: number]> {
-    yield* this.#old;
-    yield* this.#new;
+  /** Subjects and the sequences of their last messages; new subjects come at the end. */
+  entries(): Iterator<[subject: string, sequence: number], undefined> {
+    return this.#lasts.entries();
   }
 
   /** Reads no more of the log: whoever waits is never told. */
@@ -108,28 +94,27 @@ export class SubjectIndex {
     this.#slice = setImmediate(() => this.#scan());
   }
 
+  /** What was noted meanwhile is younger. */
   #noteOld(block: Block): void {
+    const lasts = this.#lasts;
     const messages = new BlockReader(block.bytes);
     messages.seek(this.#scanFrom);
     while (messages.next() && messages.sequence <= this.#scanTo) {
       const { subject, sequence } = messages;
-      if (this.#new.has(subject)) continue;
-      this.#old.delete(subject);
-      this.#old.set(subject, sequence);
+      if ((lasts.get(subject) ?? 0) < sequence) lasts.set(subject, sequence);
     }
     this.#scanFrom = block.last + 1;
     this.#evict();
   }
 
-  /** Many at a time: to find the first entry of a map from which many went takes long. */
+  /** Many at a time: to find out which ones did not change for the longest time takes long. */
   #evict(): void {
-    let beyond = this.size - this.#subjectsMax;
+    const beyond = this.size - this.#subjectsMax;
     if (beyond * 8 <= this.#subjectsMax) return;
-    for (const map of [this.#old, this.#new]) {
-      for (const subject of map.keys()) {
-        if (beyond-- <= 0) return;
-        map.delete(subject);
-      }
+    const oldest = Float64Array.from(this.#lasts.values()).sort();
+    const from = oldest[beyond] as number;
+    for (const [subject, sequence] of this.#lasts) {
+      if (sequence < from) this.#lasts.delete(subject);
     }
   }
 }
