@@ -104,7 +104,7 @@ export async function listRuns(client: RunsClient): Promise<RunSummary[]> {
   const end = await lastSequenceOf(client, RUNS_STREAM);
   const rows = new Map<string, RunSummary>();
   if (end === 0) return [];
-  const reader = client.stream(RUNS_STREAM).read({ from: { compact: true }, own: true });
+  const reader = client.stream(RUNS_STREAM).read({ from: 'compact', own: true });
   for await (const message of reader) {
     const logged = loggedEvent(message);
     if (logged !== undefined) rows.set(message.subject, summaryOf(message.subject, logged));
