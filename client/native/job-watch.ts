@@ -19,6 +19,8 @@ export interface JobListener {
 /** How `$jobs` is read. */
 export interface JobsStream {
   read(options: { pattern: string; from: From }): NativeReader;
+  /** The sequence behind everything that `last` knows now. */
+  end(): Promise<number>;
   /** The last message of a subject, where there is one. */
   last(subject: string): Promise<StreamMessage | undefined>;
 }
@@ -35,7 +37,10 @@ interface Watched {
 
 /** A reader that follows the jobs of a service for many who wait. */
 interface Follower {
-  readonly reader: NativeReader;
+  /** Undefined before it has begun. */
+  reader: NativeReader | undefined;
+  /** Resolves when it reads. */
+  ready: Promise<void>;
   /** How many jobs it follows. */
   jobs: number;
 }
@@ -89,28 +94,28 @@ export class JobWatch {
     const follower = this.#followers.get(watched.name.service);
     if (follower === undefined || --follower.jobs > 0) return;
     this.#followers.delete(watched.name.service);
-    follower.reader.finish();
+    follower.reader?.finish();
   }
 
   #followAlone(watched: Watched): void {
     this.#alone++;
     const pattern = patternFor(subjectOf(watched.name));
     watched.reader = this.#stream.read({ pattern, from: 'compact' });
-    void this.#pass(watched.reader, () => [watched]);
+    void this.#pass(watched.reader, (error) => this.#fail(watched, error));
   }
 
   #followWithOthers(watched: Watched): void {
     const { service } = watched.name;
     let follower = this.#followers.get(service);
     if (follower === undefined) {
-      const pattern = patternFor(subjectOf({ service, id: '' }), { prefix: true });
-      follower = { reader: this.#stream.read({ pattern, from: 'new' }), jobs: 0 };
+      follower = { reader: undefined, ready: Promise.resolve(), jobs: 0 };
       this.#followers.set(service, follower);
-      void this.#pass(follower.reader, () => this.#followedOf(service));
+      follower.ready = this.#beginFollower(service, follower);
+      follower.ready.catch((error: unknown) => this.#failFollowed(service, error));
     }
     follower.jobs++;
     // What happened before the reader began is seen by looking afterwards.
-    follower.reader.ready.then(
+    follower.ready.then(
       () => {
         this.#toLookUp.push(watched);
         this.#lookUpNext();
@@ -119,13 +124,28 @@ export class JobWatch {
     );
   }
 
+  /** It begins behind what can be looked up: `new` would leave out what is not durable yet. */
+  async #beginFollower(service: string, follower: Follower): Promise<void> {
+    const sequence = await this.#stream.end();
+    if (this.#followers.get(service) !== follower) return;
+    const pattern = patternFor(subjectOf({ service, id: '' }), { prefix: true });
+    follower.reader = this.#stream.read({ pattern, from: { sequence } });
+    void this.#pass(follower.reader, (error) => this.#failFollowed(service, error));
+    await follower.reader.ready;
+  }
+
+  #failFollowed(service: string, error: unknown): void {
+    if (!(error instanceof MlmError)) throw error;
+    for (const watched of this.#followedOf(service)) this.#fail(watched, error);
+  }
+
   #followedOf(service: string): Watched[] {
     const watched = [...this.#watched.values()];
     return watched.filter(({ name, reader }) => name.service === service && reader === undefined);
   }
 
   /** Passes on what a reader brings, until it ends. */
-  async #pass(reader: NativeReader, concerned: () => Watched[]): Promise<void> {
+  async #pass(reader: NativeReader, failed: (error: MlmError) => void): Promise<void> {
     try {
       for await (const message of reader) {
         const watched = this.#watched.get(message.subject);
@@ -133,7 +153,7 @@ export class JobWatch {
       }
     } catch (error) {
       if (!(error instanceof MlmError)) throw error;
-      for (const watched of concerned()) this.#fail(watched, error);
+      failed(error);
     }
   }
 

@@ -47,6 +47,7 @@ export class NativeJobs implements JobVerbs {
     this.#results = new Pending(room.clock, room.intake);
     this.#watch = new JobWatch({
       read: (options) => streams.read(JOBS_STREAM, options),
+      end: () => this.#end(),
       last: (subject) => this.#last(subject),
     });
   }
@@ -207,6 +208,18 @@ export class NativeJobs implements JobVerbs {
       return undefined;
     } finally {
       native.leave(member);
+    }
+  }
+
+  /** The sequence behind the last durable message of `$jobs`. */
+  async #end(): Promise<number> {
+    try {
+      const info = await this.#look('stream.info', { stream: JOBS_STREAM });
+      return numberIn(info, 'lastSequence') + 1;
+    } catch (error) {
+      // There was no job yet.
+      if (error instanceof MlmError && error.code === 'REFUSED') return 1;
+      throw error;
     }
   }
 
