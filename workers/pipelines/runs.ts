@@ -51,6 +51,11 @@ export interface RunSummary extends RunPlace {
   readonly lastSequence: number;
 }
 
+/** A run that was asked for, and the id of the request. */
+export interface RequestedRun extends RunPlace {
+  readonly request: string;
+}
+
 /** A run as far as it is known. */
 export interface RunView {
   readonly pipeline: Pipeline;
@@ -62,7 +67,7 @@ export interface RunView {
  *
  * @throws {PipelineError} where the pipeline is not right; {InputError}; {MlmError}
  */
-export async function submitRun(client: RunClient, request: RunRequest): Promise<RunPlace> {
+export async function submitRun(client: RunClient, request: RunRequest): Promise<RequestedRun> {
   const { file, source, inputs: given = {} } = request;
   const pipeline = requirePipeline(file, source);
   const { values, wrong } = checkInputs(pipeline.inputs, given);
@@ -75,15 +80,14 @@ export async function submitRun(client: RunClient, request: RunRequest): Promise
   const log = new BrokerLog(client, { run, pipeline: pipeline.name, since: 0 });
   const inputs = store(sent);
   const since = await log.append({ event: 'submitted', file, source, inputs, request: run });
-  const place = { run, pipeline: pipeline.name, since };
-  await requestRun(client, place, run);
-  return place;
+  return requestRun(client, { run, pipeline: pipeline.name, since, request: run });
 }
 
-/** Asks the orchestrators for a run. @param id that of the request */
-async function requestRun(client: RunClient, place: RunPlace, id: string): Promise<void> {
-  const { run, pipeline, since } = place;
+/** Asks the orchestrators for a run. */
+async function requestRun(client: RunClient, requested: RequestedRun): Promise<RequestedRun> {
+  const { run, pipeline, since, request: id } = requested;
   await client.submit(PIPELINES_SERVICE, run, { pipeline, since }, { id });
+  return requested;
 }
 
 /** The value with its files sent to the broker. */
@@ -209,7 +213,7 @@ export async function cancelRun(
  *
  * @throws {RunError} where it has succeeded, or is under way; {MlmError}
  */
-export async function resumeRun(client: RunsClient, run: string): Promise<RunPlace> {
+export async function resumeRun(client: RunsClient, run: string): Promise<RequestedRun> {
   const summary = await findRun(client, run);
   const { state } = await readRun(client, summary);
   if (summary.state === 'succeeded') throw new RunError(`the run "${run}" has succeeded`);
@@ -218,16 +222,17 @@ export async function resumeRun(client: RunsClient, run: string): Promise<RunPla
   }
   const request = `${run}.again-${randomBytes(5).toString('hex')}`;
   await new BrokerLog(client, summary).append({ event: 'resumed', request });
-  await requestRun(client, summary, request);
-  return summary;
+  const { pipeline, since } = summary;
+  return requestRun(client, { run, pipeline, since, request });
 }
 
 /** Whether a request for a run is still with the broker or an orchestrator. */
-async function isRequested(client: RunClient, request: string): Promise<boolean> {
+export async function isRequested(client: RunClient, request: string): Promise<boolean> {
   const event = await client.job(PIPELINES_SERVICE, request).state();
   return event !== undefined && !event.isFinal;
 }
 
-function isOver({ state }: RunSummary): boolean {
+/** Whether a run has ended. */
+export function isOver({ state }: RunSummary): boolean {
   return state === 'succeeded' || state === 'failed' || state === 'cancelled';
 }
