@@ -4,6 +4,7 @@
 // file; the broker's is loaded only where it is called.
 import { hideBin } from 'yargs/helpers';
 import type { brokerCommand as broker } from '../../broker/command.js';
+import { pipelineCommand, runCommand } from '../../workers/cli/pipeline.js';
 import { cursorCommand } from './cursor.js';
 import { deadCommand } from './dead.js';
 import { inboxCommand } from './inbox.js';
@@ -48,6 +49,8 @@ await runProgram(
       entry(mailCommand),
       entry(inboxCommand),
       entry(requestCommand),
+      entry(runCommand),
+      entry(pipelineCommand),
       entry(listCommand),
       entry(statsCommand),
       entry(streamCommand),
