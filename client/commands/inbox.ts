@@ -7,6 +7,7 @@ import {
   endOf,
   FOLLOW_OPTIONS,
   formOf,
+  oneByOne,
   printAll,
   tellSession,
   type FollowArguments,
@@ -43,14 +44,14 @@ export const inboxCommand: Command<InboxArguments> = {
     await withClient('inbox', given, context, { kind: 'following', address }, async (client) => {
       tellSession(client, context);
       context.hint(`reading the mailbox "${address}" at ${client.endpoint}; Ctrl-C ends it`);
-      const messages = client.mailbox({ signal: endOf(context) });
+      const lists = oneByOne(client.mailbox({ signal: endOf(context) }));
       const where = { mailbox: address };
       if (client.protocol === 'native') {
         const printed = (mail: Mail): Promise<void> => mail.confirm();
-        await printAll({ messages, where, printed }, given, context);
+        await printAll({ lists, where, printed }, given, context);
       } else {
         // The C broker ends a session that confirms.
-        await printAll({ messages, where }, given, context);
+        await printAll({ lists, where }, given, context);
         await tellRest(client, context);
       }
     });

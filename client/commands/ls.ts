@@ -2,13 +2,21 @@
 import { BROKER_OPTIONS, type BrokerArguments } from './shared/arguments.js';
 import type { Command, Context } from './shared/command.js';
 import { usageError } from './shared/failure.js';
-import { askTable, TABLES, type Fields, type TableName } from './shared/introspection.js';
+import {
+  ALL_OPTION,
+  askTable,
+  TABLES,
+  withoutOwn,
+  type Fields,
+  type TableName,
+} from './shared/introspection.js';
 import { safeJson } from './shared/safe-text.js';
 import { withClient } from './shared/session.js';
 import { tableLines } from './shared/table.js';
 
 interface ListArguments extends BrokerArguments {
   readonly what?: string;
+  readonly all?: boolean;
   readonly json?: boolean;
 }
 
@@ -23,6 +31,7 @@ export const listCommand: Command<ListArguments> = {
   ],
   positionals: { what: `${TABLES.join(', ')}; all of them unless said` },
   options: {
+    all: ALL_OPTION,
     json: {
       type: 'boolean',
       describe: 'print JSON: a list, or an object of lists where everything is asked for',
@@ -33,8 +42,12 @@ export const listCommand: Command<ListArguments> = {
     const tables = tablesOf(given.what);
     const { signal, output } = context;
     await withClient('ls', given, context, { kind: 'once' }, async (client) => {
-      const found = new Map<TableName, Fields[]>();
-      for (const table of tables) found.set(table, await askTable(client, table, signal));
+      const found = new Map<TableName, readonly Fields[]>();
+      for (const table of tables) {
+        const rows = await askTable(client, table, signal);
+        const all = table !== 'streams' || given.all === true;
+        found.set(table, withoutOwn(rows, all));
+      }
       const text = given.json === true ? asJson(found) : asTables(found, context);
       await output.line(text);
     });
@@ -49,12 +62,12 @@ function tablesOf(what: string | undefined): readonly TableName[] {
   return [table];
 }
 
-function asJson(found: ReadonlyMap<TableName, Fields[]>): string {
+function asJson(found: ReadonlyMap<TableName, readonly Fields[]>): string {
   const [only] = found.values();
   return safeJson(JSON.stringify(found.size === 1 ? only : Object.fromEntries(found), null, 2));
 }
 
-function asTables(found: ReadonlyMap<TableName, Fields[]>, { paint }: Context): string {
+function asTables(found: ReadonlyMap<TableName, readonly Fields[]>, { paint }: Context): string {
   const parts = [...found].map(([table, rows]) => {
     const lines = rows.length === 0 ? [`no ${table}`] : tableLines(rows, paint);
     return found.size === 1 ? lines : [paint('title', table), ...lines, ''];

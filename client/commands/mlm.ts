@@ -11,6 +11,7 @@ import { inboxCommand } from './inbox.js';
 import { listCommand } from './ls.js';
 import { mailCommand } from './mail.js';
 import { pingCommand } from './ping.js';
+import { replayCommand } from './replay.js';
 import { requestCommand } from './request.js';
 import { sendCommand } from './send.js';
 import { entry, runProgram } from './shared/program.js';
@@ -45,6 +46,7 @@ await runProgram(
     ],
     commands: [
       entry(tailCommand),
+      entry(replayCommand),
       entry(sendCommand),
       entry(mailCommand),
       entry(inboxCommand),

@@ -3,7 +3,7 @@ import type { MlmClient } from '../index.js';
 import { actionOf, needed, wholeNumberOf } from './shared/actions.js';
 import { BROKER_OPTIONS, type BrokerArguments } from './shared/arguments.js';
 import type { Command, Context } from './shared/command.js';
-import { askTable } from './shared/introspection.js';
+import { ALL_OPTION, askTable, withoutOwn } from './shared/introspection.js';
 import { withClient } from './shared/session.js';
 import { JSON_OPTION, showFields, showTable } from './shared/show.js';
 
@@ -11,14 +11,16 @@ interface StreamArguments extends BrokerArguments {
   readonly action: string;
   readonly stream?: string;
   readonly bytes?: string;
+  readonly all?: boolean;
   readonly json?: boolean;
 }
 
 type Action = (client: MlmClient, given: StreamArguments, context: Context) => Promise<void>;
 
 const ACTIONS: Readonly<Record<string, Action>> = {
-  ls: async (client, { json = false }, context) => {
-    await showTable(await askTable(client, 'streams', context.signal), 'no streams', json, context);
+  ls: async (client, { json = false, all = false }, context) => {
+    const rows = withoutOwn(await askTable(client, 'streams', context.signal), all);
+    await showTable(rows, 'no streams', json, context);
   },
   info: async (client, { stream, json = false }, context) => {
     const { cursors, ...info } = await client.streamInfo(needed(stream, 'the stream'));
@@ -49,6 +51,7 @@ export const streamCommand: Command<StreamArguments> = {
   positionals: { action: Object.keys(ACTIONS).join(', '), stream: 'the stream' },
   options: {
     bytes: { type: 'string', requiresArg: true, describe: 'octets to keep, for trim' },
+    all: ALL_OPTION,
     json: JSON_OPTION,
     ...BROKER_OPTIONS,
   },

@@ -30,6 +30,8 @@ describe('mlm stream', () => {
 
   it('lists and examines streams', async () => {
     expect(await asked('stream', 'ls')).toMatchObject([{ stream: 'events', lastSequence: 3 }]);
+    const all = (await asked('stream', 'ls', '--all')) as { stream: string }[];
+    expect(all.map(({ stream }) => stream).sort()).toEqual(['$presence', 'events']);
     expect(await asked('stream', 'info', 'events')).toMatchObject({
       firstSequence: 1,
       lastSequence: 3,
@@ -73,6 +75,22 @@ describe('mlm cursor', () => {
     );
     expect(await run('cursor', 'set', 'events', 'billing', '1')).toEqual(done);
     expect(await asked('cursor', 'ls', 'events')).toEqual([{ cursor: 'billing', sequence: 1 }]);
+    for (const [place, sequence] of [
+      ['earliest', 0],
+      ['new', 1],
+      ['last:1', 0],
+      ['2999-01-01', 1],
+    ] as const) {
+      expect(await run('cursor', 'set', 'events', 'billing', place)).toEqual(done);
+      expect(await client.cursors('events')).toMatchObject([{ name: 'billing', sequence }]);
+    }
+    const beyond = await run('cursor', 'set', 'events', 'billing', '2');
+    expect([beyond.code, beyond.stderr]).toEqual([1, 'mlm: the stream "events" goes to 1 only\n']);
+    const never = await run('cursor', 'set', 'events', 'billing', 'compact');
+    expect([never.code, never.stderr]).toEqual([
+      2,
+      expect.stringMatching(/^mlm: the place takes earliest, new, .*; not "compact"\n$/),
+    ]);
     expect(await run('cursor', 'delete', 'events', 'billing')).toEqual(done);
     const again = await run('cursor', 'delete', 'events', 'billing');
     expect(again.code).not.toBe(0);

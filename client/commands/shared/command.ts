@@ -2,6 +2,7 @@
 // program turns this into a command line; a command knows nothing of parsing.
 import type { Options } from 'yargs';
 import type { Output } from './output.js';
+import type { Progress } from './progress.js';
 import type { Paint } from './styles.js';
 
 /** What a command works with. */
@@ -15,6 +16,8 @@ export interface Context {
   readonly warn: (line: string) => void;
   /** As `warn`, but only to someone who looks at a terminal. */
   readonly hint: (line: string) => void;
+  /** Shows on standard error, where that is a terminal, how far work has come. */
+  readonly progress: Progress;
 }
 
 export interface Command<Arguments> {

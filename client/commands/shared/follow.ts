@@ -32,29 +32,76 @@ export function formOf({ json = false, raw = false }: FollowArguments): Form {
 
 /** What is followed. */
 export interface Followed<M extends Message> {
-  readonly messages: AsyncIterable<M>;
+  /** Lists of messages, none of them empty. */
+  readonly lists: AsyncIterable<readonly M[]>;
   /** Which stream or mailbox, for JSON. */
   readonly where: Readonly<Record<string, string>>;
-  /** Called when a message has been printed. */
-  readonly printed?: (message: M) => Promise<void>;
+  /** Called before messages are printed. */
+  readonly coming?: ((messages: readonly M[]) => Promise<void>) | undefined;
+  /** Called when a message, and all before it, have been printed. */
+  readonly printed?: (message: M) => Promise<void> | void;
 }
+
+/** Octets, about, that are gathered before they are written. */
+const CHUNK_BYTES = 64 * 1024;
 
 /** Prints messages until it is time to end. @returns how many */
 export async function printAll<M extends Message>(
-  { messages, where, printed }: Followed<M>,
+  { lists, where, coming, printed }: Followed<M>,
   given: FollowArguments,
-  { output, paint }: Context,
+  context: Context,
 ): Promise<number> {
-  const screen = { paint, isTerminal: output.isTerminal };
-  const view = new MessageView(formOf(given), screen, where);
+  const { output, paint } = context;
+  const view = new MessageView(formOf(given), { paint, isTerminal: output.isTerminal }, where);
+  const end = endOf(context);
+  const { n: most = Infinity } = given;
   let count = 0;
-  for await (const message of messages) {
-    await output.write(view.show(message));
-    if (output.closed.aborted) break;
-    await printed?.(message);
-    if (++count === given.n) break;
+  for await (const list of lists) {
+    const messages = list.slice(0, most - count);
+    await coming?.(messages);
+    for (const { chunk, last, size } of chunksOf(messages, view)) {
+      await output.write(chunk);
+      if (output.closed.aborted) return count;
+      await printed?.(last);
+      count += size;
+      if (end.aborted) return count;
+    }
+    if (count >= most) break;
   }
   return count;
+}
+
+interface Chunk<M> {
+  readonly chunk: Buffer;
+  /** The last message in it, and how many there are. */
+  readonly last: M;
+  readonly size: number;
+}
+
+function* chunksOf<M extends Message>(
+  messages: readonly M[],
+  view: MessageView,
+): Generator<Chunk<M>> {
+  let parts: Buffer[] = [];
+  let bytes = 0;
+  for (const [at, last] of messages.entries()) {
+    const shown = view.show(last);
+    const part = typeof shown === 'string' ? Buffer.from(shown) : shown;
+    parts.push(part);
+    bytes += part.length;
+    if (bytes < CHUNK_BYTES && at < messages.length - 1) continue;
+    const [only] = parts;
+    const chunk = parts.length === 1 ? (only as Buffer) : Buffer.concat(parts, bytes);
+    yield { chunk, last, size: parts.length };
+    parts = [];
+    bytes = 0;
+  }
+}
+
+/** Messages one by one, as lists. */
+export async function* oneByOne<M>(messages: AsyncIterable<M>): AsyncGenerator<[M], undefined> {
+  for await (const message of messages) yield [message];
+  return undefined;
 }
 
 /** When to end: the user wants it, or nobody reads any more. */

@@ -1,6 +1,7 @@
 // Asks a broker about itself: the reserved service `$broker`, which this
 // project's broker has and the C original has not. How answers are shown is not
 // its business.
+import type { Options } from 'yargs';
 import { MlmError, type MlmClient, type Reply } from '../../index.js';
 import { CommandError } from './failure.js';
 
@@ -23,6 +24,18 @@ export async function askTable(
   const answer = await ask(client, table, signal);
   if (!Array.isArray(answer) || !answer.every(isFields)) throw strange(client);
   return answer;
+}
+
+/** The option to see all of a table. */
+export const ALL_OPTION: Options = {
+  type: 'boolean',
+  alias: 'a',
+  describe: "show the broker's own streams, too ($jobs, $presence)",
+};
+
+/** Without the streams of the broker itself, unless `all`. */
+export function withoutOwn(rows: readonly Fields[], all: boolean): readonly Fields[] {
+  return all ? rows : rows.filter(({ stream }) => !String(stream).startsWith('$'));
 }
 
 /** Asks for the counters. @throws {CommandError} where the broker has none; {MlmError} */

@@ -7,6 +7,7 @@ import type { Command, Context } from './command.js';
 import { explain, NO_COMMAND } from './complaints.js';
 import { failureOf, oneLine, usageError } from './failure.js';
 import { Output } from './output.js';
+import { Progress } from './progress.js';
 import { stopSignal } from './stopping.js';
 import { paintFor } from './styles.js';
 import { cover } from './verbatim.js';
@@ -59,15 +60,16 @@ export interface Program {
 export async function runProgram(program: Program, argv: readonly string[]): Promise<void> {
   const output = new Output(process.stdout);
   process.stderr.on('error', () => undefined);
+  const progress = new Progress(process.stderr);
   const warn = (line: string): void =>
-    void process.stderr.write(`${program.name}: ${oneLine(line)}\n`);
+    progress.aside(() => process.stderr.write(`${program.name}: ${oneLine(line)}\n`));
   const hint = (line: string): void => {
     if (process.stderr.isTTY) warn(line);
   };
   try {
     const chosen = await parse(program, argv);
     const paint = paintFor(process.stdout, process.env);
-    await chosen?.({ signal: stopSignal(), output, paint, warn, hint });
+    await chosen?.({ signal: stopSignal(), output, paint, warn, hint, progress });
     output.check();
   } catch (error) {
     const failure = failureOf(error);
