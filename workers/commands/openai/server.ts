@@ -71,6 +71,28 @@ export class ModelServer {
   }
 }
 
+/**
+ * Asks a server whether it is there.
+ *
+ * @returns why it will not do; undefined where it answers
+ */
+export async function serverProblem(
+  url: string,
+  key: string | undefined,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const headers = key === undefined ? {} : { authorization: `Bearer ${key}` };
+  try {
+    const response = await fetch(`${url}/models`, { headers, signal });
+    await response.body?.cancel();
+    // Not every server has a list of its models.
+    if (response.status !== 401 && response.status !== 403) return undefined;
+    return `the server at ${url} refuses the key (status ${response.status})`;
+  } catch (error) {
+    return unreachable(url, error).message;
+  }
+}
+
 const CLASS_OF_STATUS: Readonly<Record<number, FailureClass>> = {
   400: 'bad-input',
   401: 'not-ready',
