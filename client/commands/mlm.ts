@@ -5,6 +5,7 @@
 import { hideBin } from 'yargs/helpers';
 import type { brokerCommand as broker } from '../../broker/command.js';
 import { pipelineCommand, runCommand } from '../../workers/cli/pipeline.js';
+import { workCommand } from '../../workers/cli/work.js';
 import { cursorCommand } from './cursor.js';
 import { deadCommand } from './dead.js';
 import { inboxCommand } from './inbox.js';
@@ -53,6 +54,7 @@ await runProgram(
       entry(requestCommand),
       entry(runCommand),
       entry(pipelineCommand),
+      entry(workCommand),
       entry(listCommand),
       entry(statsCommand),
       entry(streamCommand),
