@@ -85,7 +85,14 @@ async function showFile(file: string, given: PipelineArguments, context: Context
     return { step: name, service, needs, after, items: forEach === undefined ? 'one' : 'each' };
   });
   await draw(given, pipeline, undefined, context);
-  await showTable(rows, 'no steps', given.json === true, context);
+  const json = given.json === true;
+  await showTable(json ? rows : numbered(rows), 'no steps', json, context);
+}
+
+/** Tables are sorted by what stands first in them: here by the order of the steps. */
+function numbered(rows: readonly object[]): object[] {
+  const digits = String(rows.length).length;
+  return rows.map((row, at) => ({ nr: String(at + 1).padStart(digits, '0'), ...row }));
 }
 
 async function showRun(
@@ -101,7 +108,7 @@ async function showRun(
   const fields = { run, pipeline: pipeline.name, state: phase, began, changed, reason };
   const steps = [...state.steps].map(([step, own]) => {
     const service = pipeline.steps.get(step)?.service ?? '';
-    return { step, service, state: stepWords(own), reason: own.reason };
+    return { step, service, state: stepWords(own, state.isOver), reason: own.reason };
   });
   await draw(given, pipeline, { run, state }, context);
   if (given.json === true) {
@@ -109,7 +116,7 @@ async function showRun(
     return;
   }
   await showFields({ ...fields, state: RUN_WORDS[phase] }, false, context);
-  await showTable(steps, 'no steps', false, context);
+  await showTable(numbered(steps), 'no steps', false, context);
 }
 
 async function draw(

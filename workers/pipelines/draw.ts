@@ -42,6 +42,7 @@ function graphOf(pipeline: Pipeline, run: DrawnRun | undefined): Graph {
     graphAttributes: {
       label: plainText(titleOf(pipeline, run)),
       labelloc: 't',
+      pad: 0.15,
       fontname: FONT,
       rankdir: 'TB',
       nodesep: 0.35,
@@ -63,11 +64,11 @@ function boxOf(step: Step, run: DrawnRun | undefined) {
   const own = run === undefined ? undefined : stateOf(run.state, step.name);
   const { fill, line, style } = LOOKS[own?.phase ?? 'waiting'];
   const each = step.forEach === undefined ? [] : ['for each item'];
-  const words = own === undefined ? each : [stepWords(own)];
+  const words = own === undefined ? each : [stepWords(own, run?.state.isOver)];
   return {
     name: step.name,
     attributes: {
-      label: plainText([step.name, step.service, ...words].join('\n')),
+      label: plainText([step.name, `service ${step.service}`, ...words].join('\n')),
       style: ['filled', 'rounded', ...(style === undefined ? [] : [style])].join(','),
       fillcolor: fill,
       color: line,
@@ -92,8 +93,13 @@ export const RUN_WORDS: Readonly<Record<RunPhase, string>> = {
   cancelled: 'cancelled',
 };
 
-/** The state of a step, for people: `running, 3 of 5 done`. */
-export function stepWords({ phase, isEach, counts, instances }: StepState): string {
+/**
+ * The state of a step, for people: `running, 3 of 5 done`.
+ *
+ * @param isOver whether the run is: what waits then will not begin
+ */
+export function stepWords({ phase, isEach, counts, instances }: StepState, isOver = false): string {
+  if (phase === 'waiting' && isOver) return 'not begun';
   if (!isEach || instances.length === 0) return phase;
   return `${phase}, ${counts.succeeded} of ${instances.length} done`;
 }
