@@ -78,7 +78,7 @@ export interface Job {
    * @param fraction from 0 to 1
    * @param note for people
    */
-  progress(fraction?: number, note?: string): void;
+  readonly progress: (fraction?: number, note?: string) => void;
   /**
    * Sends the requester a part of the result, in order, none left out; the result is still what
    * the handler returns. A handler may also return an async iterable (as an async generator does):
@@ -87,14 +87,14 @@ export interface Job {
    * @throws {MlmError} UNSUPPORTED with a broker of MLM/1 only, BUFFER_FULL, INVALID_ARGUMENT, or the
    *   reason of the signal where that has fired
    */
-  emit(body: unknown): void;
+  readonly emit: (body: unknown) => void;
   /** Says that this worker still works on it; needed only where the worker has `extend: 'manual'`. */
-  extend(): void;
+  readonly extend: () => void;
   /**
    * Changes what the worker says of itself, until it says otherwise: `{ models: ['sam3'] }` once
    * that is loaded. Requests may need or prefer it. Labels that are not named stay.
    */
-  announce(labels: Labels): void;
+  readonly announce: (labels: Labels) => void;
 }
 
 /**

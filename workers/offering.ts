@@ -140,6 +140,8 @@ export class Offering {
       this.#capacity = 0;
       this.#pause = setTimeout(() => this.#probe(), pauseMs);
     } else if (verdict.kind === 'recovered') {
+      // A job that ran on through the pause has shown it already.
+      clearTimeout(this.#pause);
       this.#log.info('resumed', { service, pattern, capacity });
       this.#capacity = capacity;
     } else return;
