@@ -9,6 +9,7 @@ import { workCommand } from '../../workers/cli/work.js';
 import { cursorCommand } from './cursor.js';
 import { deadCommand } from './dead.js';
 import { inboxCommand } from './inbox.js';
+import { jobCommand } from './job.js';
 import { listCommand } from './ls.js';
 import { mailCommand } from './mail.js';
 import { pingCommand } from './ping.js';
@@ -52,6 +53,7 @@ await runProgram(
       entry(mailCommand),
       entry(inboxCommand),
       entry(requestCommand),
+      entry(jobCommand),
       entry(runCommand),
       entry(pipelineCommand),
       entry(workCommand),

@@ -7,6 +7,7 @@ import { BROKER_OPTIONS, oneText, type BrokerArguments } from './shared/argument
 import type { Command, Context } from './shared/command.js';
 import { CommandError, usageError } from './shared/failure.js';
 import { checkPattern } from './shared/pattern.js';
+import { Rate } from './shared/progress.js';
 import { RecordingFile, type RecordedLine } from './shared/recording-file.js';
 import { untilRead, withClient } from './shared/session.js';
 import { count } from './shared/units.js';
@@ -98,11 +99,11 @@ class Replay {
   async run(speed: number, pattern: string): Promise<void> {
     const { hint, warn, progress } = this.#context;
     const recording = this.#recording;
+    const rate = new Rate(() => this.#sent);
     progress.start({
       total: await recording.size(),
       done: () => this.#bytes,
-      count: () => this.#sent,
-      text: (sent) => count(sent, 'message'),
+      text: () => `${count(this.#sent, 'message')}, ${rate.text()}`,
     });
     try {
       await this.#sendAll(speed, pattern);

@@ -20,6 +20,7 @@ import {
 } from './shared/follow.js';
 import { checkPattern } from './shared/pattern.js';
 import { fromOf, untilOf, type Until } from './shared/place.js';
+import { Rate } from './shared/progress.js';
 import { Recorder } from './shared/recorder.js';
 import { withClient } from './shared/session.js';
 import { StreamEnd } from './shared/stream-end.js';
@@ -217,6 +218,7 @@ function showProgress(reader: StreamReader, end: StreamEnd | undefined, context:
   if (end?.sequence === undefined) return;
   const total = end.sequence - first + 1;
   const done = (): number => Math.min(total, (reader.position ?? first) - first);
-  const text = (amount: number): string => `${grouped(amount)} of ${count(total, 'message')}`;
-  context.progress.start({ total, done, count: done, text });
+  const rate = new Rate(done);
+  const text = (): string => `${grouped(done())} of ${count(total, 'message')}, ${rate.text()}`;
+  context.progress.start({ total, done, text });
 }

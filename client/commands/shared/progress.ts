@@ -15,10 +15,8 @@ export interface Work {
   /** What `done` comes to in the end; 0 for no bar. */
   readonly total: number;
   readonly done: () => number;
-  /** How many messages that is. */
-  readonly count: () => number;
-  /** What stands beside the bar. */
-  readonly text: (count: number) => string;
+  /** What stands beside the bar. It must be safe to show. */
+  readonly text: () => string;
 }
 
 export class Progress {
@@ -26,20 +24,21 @@ export class Progress {
   #work: Work | undefined;
   #bar: SingleBar | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #rateFrom = { atMs: 0, count: 0 };
-  #rate = 0;
 
   constructor(stream: NodeJS.WriteStream) {
     this.#stream = stream;
   }
 
+  /** False where nothing is shown, since nobody looks. */
+  get isSeen(): boolean {
+    return this.#stream.isTTY;
+  }
+
   /** Begins to show work, if it takes its time, until `stop`. */
   start(work: Work): void {
     this.stop();
-    if (!this.#stream.isTTY || work.total <= 0) return;
+    if (!this.isSeen || work.total <= 0) return;
     this.#work = work;
-    this.#rate = 0;
-    this.#rateFrom = { atMs: performance.now(), count: work.count() };
     this.#timer = setTimeout(() => {
       this.#show(work);
       this.#timer = setInterval(() => this.#update(work), LOOK_EVERY_MS);
@@ -74,26 +73,39 @@ export class Progress {
       linewrap: true,
       gracefulExit: false,
     });
-    this.#bar.start(work.total, work.done(), { text: this.#text(work) });
+    this.#bar.start(work.total, work.done(), { text: work.text() });
   }
 
   #update(work: Work): void {
-    this.#bar?.update(work.done(), { text: this.#text(work) });
+    this.#bar?.update(work.done(), { text: work.text() });
   }
 
   #hide(): void {
     this.#bar?.stop();
     this.#bar = undefined;
   }
+}
 
-  #text(work: Work): string {
-    const count = work.count();
+/** How fast something is counted. */
+export class Rate {
+  readonly #count: () => number;
+  #from: { readonly atMs: number; readonly count: number };
+  #perSecond = 0;
+
+  constructor(count: () => number) {
+    this.#count = count;
+    this.#from = { atMs: performance.now(), count: count() };
+  }
+
+  /** `12,345/s` */
+  text(): string {
+    const count = this.#count();
     const nowMs = performance.now();
-    const elapsedMs = nowMs - this.#rateFrom.atMs;
-    if (this.#rate === 0 || elapsedMs >= RATE_MS) {
-      this.#rate = ((count - this.#rateFrom.count) / Math.max(1, elapsedMs)) * 1000;
+    const elapsedMs = nowMs - this.#from.atMs;
+    if (this.#perSecond === 0 || elapsedMs >= RATE_MS) {
+      this.#perSecond = ((count - this.#from.count) / Math.max(1, elapsedMs)) * 1000;
     }
-    if (elapsedMs >= RATE_MS) this.#rateFrom = { atMs: nowMs, count };
-    return `${work.text(count)}, ${grouped(Math.round(this.#rate))}/s`;
+    if (elapsedMs >= RATE_MS) this.#from = { atMs: nowMs, count };
+    return `${grouped(Math.round(this.#perSecond))}/s`;
   }
 }
