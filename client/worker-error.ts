@@ -4,20 +4,19 @@
 // `message`, both strings. CONFIRM would say it too, but the C broker ends a
 // session that sends one; and an own subject would break requesters, since the
 // subject of a reply is the subject of its request.
-import { STRING_BYTES_MAX, textBytes } from '../protocol/index.js';
+import { errorReply, ERROR_REPLY_KEY, STRING_BYTES_MAX, textBytes } from '../protocol/index.js';
 import { MlmError } from './errors.js';
-import { decodeValue, encodeValue, textOf } from './value.js';
+import { decodeValue, textOf } from './value.js';
 
-const KEY = '$error';
 /** A map of one entry, whose key is the string `$error`. */
-const PREFIX = Buffer.from([0x81, 0xa0 | KEY.length, ...Buffer.from(KEY)]);
+const PREFIX = Buffer.from([0x81, 0xa0 | ERROR_REPLY_KEY.length, ...Buffer.from(ERROR_REPLY_KEY)]);
 
 /** Codes of errors that the SDK itself answers for a worker. */
 export type OwnCode = 'STOPPED' | 'OVERLOADED';
 
 /** The body of an error reply. */
 export function encodeWorkerError(code: string, message: string): Buffer[] {
-  return [encodeValue({ [KEY]: { code, message } })];
+  return errorReply(code, message);
 }
 
 /** The body that tells of what a handler threw: its `code` (or `name`) and `message`, no stack. */
@@ -111,7 +110,7 @@ export function readWorkerError(worker: string, content: readonly Buffer[]): Mlm
   } catch {
     return undefined;
   }
-  const { [KEY]: detail } = said as Record<string, unknown>;
+  const { [ERROR_REPLY_KEY]: detail } = said as Record<string, unknown>;
   if (typeof detail !== 'object' || detail === null) return undefined;
   const { code, message } = detail as Record<string, unknown>;
   if (typeof code !== 'string' || typeof message !== 'string') return undefined;

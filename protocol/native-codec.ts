@@ -194,7 +194,7 @@ function packedBytes(layout: Layout, key: string, values: Loose): number {
   if (value === undefined) return 0;
   const packed = pack(value);
   if (packed.length <= 0xffff) return packed.length;
-  const message = `${packed.length} octets of MessagePack; the wire takes ${0xffff}`;
+  const message = `${packed.length} octets of MessagePack; the wire takes 65535`;
   throw new ProtocolError('too-long', `${layout.name}.${key}`, message);
 }
 

@@ -24,6 +24,7 @@ export {
   type LogOptions,
   type WorkerLog,
 } from './log.js';
+export * from './pipelines/index.js';
 export { runWorkers } from './run.js';
 export type { WorkersOptions } from './settings.js';
 export { defineWorker, type Worker, type WorkerDefinition } from './worker.js';

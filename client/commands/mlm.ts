@@ -20,6 +20,7 @@ import { entry, runProgram } from './shared/program.js';
 import { statsCommand } from './stats.js';
 import { streamCommand } from './stream.js';
 import { tailCommand } from './tail.js';
+import { topCommand } from './top.js';
 
 type BrokerCommand = typeof broker;
 
@@ -59,6 +60,7 @@ await runProgram(
       entry(workCommand),
       entry(listCommand),
       entry(statsCommand),
+      entry(topCommand),
       entry(streamCommand),
       entry(cursorCommand),
       entry(deadCommand),

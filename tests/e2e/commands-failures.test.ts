@@ -51,7 +51,7 @@ it.each([
   [['send', 's', 'x', '--json', '{broken'], /--json: the body is not JSON/],
   [
     ['ls', 'cursors'],
-    /there is no list "cursors"; there are clients, streams, services, mailboxes/,
+    /there is no list "cursors"; there are clients, streams, services, workers, mailboxes/,
   ],
   [['ping', '-e', 'localhost:9999'], /did you mean tcp:\/\/localhost:9999\?/],
   [

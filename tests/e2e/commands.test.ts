@@ -294,6 +294,7 @@ describe('mlm ls', () => {
       'clients',
       'streams',
       'services',
+      'workers',
       'mailboxes',
     ]);
   });

@@ -1,6 +1,7 @@
 // The shapes of a pipeline file: which keys there are, and what kind of value each
 // takes. What the values mean together is checked in definition.ts.
 import { z } from 'zod';
+import { DURATION_USAGE, parseDuration } from '../commands/config/units.js';
 
 /** What an input can be. */
 export const INPUT_TYPES = ['string', 'number', 'boolean', 'json', 'file', 'files'] as const;
@@ -23,6 +24,7 @@ export const PARALLEL = 10;
 const PARALLEL_MAX = 1000;
 const ATTEMPTS_MAX = 100;
 const DELAY_MS_MAX = 24 * 60 * 60 * 1000;
+const TIME_LIMIT_MS_MAX = 7 * DELAY_MS_MAX;
 
 const text = (): z.ZodString => z.string({ error: 'must be a text' }).min(1, 'must not be empty');
 const whole = (min: number, max: number): z.ZodNumber => {
@@ -36,13 +38,14 @@ const names = z.preprocess(
   z.array(text(), { error: 'must be the name of a step, or a list of names' }),
 );
 
-const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-const TIME_LIMIT = 'must be a time with its unit, as 500ms, 30s, 10m or 2h, of 24h at most';
+const TIME_LIMIT = `must be ${DURATION_USAGE}`;
 const timeLimit = z.string({ error: TIME_LIMIT }).transform((given, context) => {
-  const [, number, unit = ''] = /^(\d+) ?(ms|s|m|h)$/.exec(given.trim()) ?? [];
-  const ms = Number(number) * (UNITS_MS[unit] ?? 1);
-  if (ms >= 1 && ms <= DELAY_MS_MAX) return ms;
-  context.addIssue({ code: 'custom', message: TIME_LIMIT });
+  const ms = parseDuration(given);
+  if (ms !== undefined && ms <= TIME_LIMIT_MS_MAX) return ms;
+  context.addIssue({
+    code: 'custom',
+    message: ms === undefined ? TIME_LIMIT : 'must be 168h at most',
+  });
   return z.NEVER;
 });
 

@@ -12,7 +12,7 @@ const TIMEOUT_MS = 3000;
 export type Fields = Readonly<Record<string, unknown>>;
 
 /** The tables that a broker has. */
-export const TABLES = ['clients', 'streams', 'services', 'mailboxes'] as const;
+export const TABLES = ['clients', 'streams', 'services', 'workers', 'mailboxes'] as const;
 export type TableName = (typeof TABLES)[number];
 
 /** Asks for a table. @throws {CommandError} where the broker has none; {MlmError} */

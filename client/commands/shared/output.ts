@@ -20,6 +20,11 @@ export class Output {
     return this.#stream.isTTY;
   }
 
+  /** Lines that the terminal has. */
+  get rows(): number {
+    return this.#stream.rows;
+  }
+
   /** @returns resolves when the output has been taken, or nobody reads any more: see `closed` */
   write(chunk: string | Uint8Array): Promise<void> {
     if (this.closed.aborted) return Promise.resolve();

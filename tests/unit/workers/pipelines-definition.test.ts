@@ -25,7 +25,7 @@ steps:
     subject: \${{ inputs.voice }}
     input: {text: "\${{ steps.read.output }}", speed: 3}
     outputAs: file
-    timeLimit: 10m
+    timeLimit: 10min
     retry: {attempts: 3, delayMs: 100}
   cut:
     service: cut
@@ -101,7 +101,7 @@ describe('what is wrong is told at once, and where', () => {
       'p.yaml:8:15: steps.two.parallel: must be a whole number from 1 to 1000',
       'p.yaml:9:23: steps.two.retry.attempts: must be a whole number from 1 to 100',
       'p.yaml:9:28: steps.two.retry.often: there is no such key; there are attempts, delayMs',
-      'p.yaml:10:16: steps.two.timeLimit: must be a time with its unit, as 500ms, 30s, 10m or 2h, of 24h at most',
+      'p.yaml:10:16: steps.two.timeLimit: must be a duration as 500ms, 90s, 5min or 2h',
       'p.yaml:11:10: steps.three: must be a map with "service"',
     ]);
   });
@@ -285,4 +285,16 @@ describe('inputs', () => {
       'p.yaml:4:28: inputs.b.default: a file has no default',
     ]);
   });
+});
+
+test('the pipelines of the guide are right', () => {
+  const page = readFileSync('docs/pipelines.md', 'utf8');
+  const blocks = [...page.matchAll(/^```yaml\n([^]*?)^```$/gm)].map(([, text = '']) => text);
+  const whole = blocks.filter((text) => text.startsWith('name:'));
+  expect(whole.length).toBeGreaterThan(0);
+  for (const text of whole) expect(problemsOf(text)).toEqual([]);
+  // Parts of a pipeline: steps alone.
+  const parts = blocks.filter((text) => !text.startsWith('name:'));
+  const inputs = 'inputs: {photo: file, photos: files, speed: number, words: json}';
+  for (const text of parts) expect(problemsOf(`name: p\n${inputs}\n${text}`)).toEqual([]);
 });

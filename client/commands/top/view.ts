@@ -1,0 +1,58 @@
+// A look at a broker as lines for people. It writes nothing, and knows no
+// terminal but by the paint it is given.
+import type { Fields } from '../shared/introspection.js';
+import { Line } from '../shared/line.js';
+import type { Paint } from '../shared/styles.js';
+import { tableLines } from '../shared/table.js';
+import { count, duration, grouped, size } from '../shared/units.js';
+import type { Snapshot, WorkerRow } from './snapshot.js';
+
+/** @param endpoint where the broker is */
+export function viewLines(snapshot: Snapshot, endpoint: string, paint: Paint): string[] {
+  const { services, workers } = snapshot;
+  return [
+    new Line(paint).add('title', headOf(snapshot, endpoint)).toString(),
+    new Line(paint).add('plain', ratesOf(snapshot)).toString(),
+    '',
+    ...(services.length === 0 ? ['no services'] : tableLines(services.map(asFields), paint)),
+    '',
+    ...(workers.length === 0 ? ['no workers'] : tableLines(workers.map(workerFields), paint)),
+  ];
+}
+
+function headOf({ stats }: Snapshot, endpoint: string): string {
+  const { uptimeMs, sessions, residentBytes } = stats;
+  const parts = [
+    `broker at ${endpoint}`,
+    ...(typeof uptimeMs === 'number' ? [`up ${duration(uptimeMs)}`] : []),
+    ...(typeof sessions === 'number' ? [count(sessions, 'client')] : []),
+    ...(typeof residentBytes === 'number' ? [size(residentBytes)] : []),
+  ];
+  return parts.join(', ');
+}
+
+/** `a second: stream in 1,204, stream out 3,612, …`; what stands still is left out. */
+function ratesOf({ rates }: Snapshot): string {
+  const entries = Object.entries(rates);
+  if (entries.length === 0) return 'a second: not known yet';
+  const moving = entries.filter(([, rate]) => rate > 0);
+  if (moving.length === 0) return 'a second: nothing';
+  return `a second: ${moving.map(([name, rate]) => `${name} ${grouped(rate)}`).join(', ')}`;
+}
+
+function asFields(row: object): Fields {
+  return { ...row };
+}
+
+function workerFields({ address, service, state, running, capacity, labels }: WorkerRow): Fields {
+  return { worker: address, service, state, running, capacity, labels: labelsText(labels) };
+}
+
+/** `gpu=true, models=sam3|kokoro` */
+function labelsText(labels: Fields): string {
+  const entries = Object.entries(labels).map(([label, value]) => {
+    const text = Array.isArray(value) ? value.map(String).join('|') : String(value);
+    return `${label}=${text}`;
+  });
+  return entries.join(', ');
+}

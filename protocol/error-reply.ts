@@ -1,0 +1,12 @@
+// How a reply says that a request failed, where the requester speaks MLM/1, which
+// has no word for it: one MessagePack frame, a map with the one key `$error`, whose
+// value is a map of `code` and `message`, both strings.
+import { encode } from '@msgpack/msgpack';
+
+/** The key by which an error reply is known. */
+export const ERROR_REPLY_KEY = '$error';
+
+/** The content of an error reply. */
+export function errorReply(code: string, message: string): Buffer[] {
+  return [Buffer.from(encode({ [ERROR_REPLY_KEY]: { code, message } }))];
+}

@@ -1,0 +1,130 @@
+// docs/wrap-a-script.md, followed to the letter: its scripts and configurations
+// are saved, every terminal session is typed, and what is seen is what the page
+// shows. Each section has a broker and a folder of its own.
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join, resolve } from 'node:path';
+import { parse } from 'yaml';
+import { connect, type MlmClient } from '../../client/index.js';
+import {
+  commandService,
+  file,
+  openaiService,
+} from '../../workers/commands/config/service-shapes.js';
+import { configOf } from '../unit/workers/commands-support.js';
+import { readReadyFile, useProcesses } from '../support/processes.js';
+import { readSections, type Block, type Section } from './guide-pages.js';
+import { Shell, typeAll, until } from './guide-terminal.js';
+
+const PAGE = 'docs/wrap-a-script.md';
+const SESSION_MS = 60_000;
+
+const processes = useProcesses();
+const sections = readSections(PAGE);
+const shells = new Set<Shell>();
+let client: MlmClient | undefined;
+
+// The broker is ended last.
+afterEach(async () => {
+  await client?.close();
+  client = undefined;
+  for (const shell of shells) shell.signal('SIGINT');
+  await Promise.all([...shells].map((shell) => shell.end(SESSION_MS)));
+  shells.clear();
+});
+
+async function startBroker(): Promise<string> {
+  const readyFile = join(processes.folder(), 'ready.json');
+  const args = ['--bind', 'tcp://127.0.0.1:*', '--ephemeral', '--ready-file', readyFile];
+  await processes.start(process.execPath, [resolve('dist/broker/main.js'), ...args], { readyFile });
+  const { endpoints } = readReadyFile(readyFile) as { endpoints: string[] };
+  return endpoints[0] ?? '';
+}
+
+/** A reader's own project, as `npm install PATH` leaves it, with the files of a section. */
+function project(section: Section): string {
+  const folder = processes.folder();
+  writeFileSync(join(folder, 'package.json'), '{}');
+  mkdirSync(join(folder, 'node_modules/.bin'), { recursive: true });
+  symlinkSync(resolve('.'), join(folder, 'node_modules/malamute-ts'));
+  symlinkSync('../malamute-ts/dist/client/commands/mlm.js', join(folder, 'node_modules/.bin/mlm'));
+  for (const block of section.blocks) {
+    const [, name] = block.kind === 'other' ? (/^# ([\w.-]+)$/m.exec(block.text) ?? []) : [];
+    if (block.kind === 'other' && name !== undefined) writeFileSync(join(folder, name), block.text);
+  }
+  return folder;
+}
+
+function environment(endpoint: string): NodeJS.ProcessEnv {
+  const own = Object.entries(process.env).filter(([name]) => !name.startsWith('MLM_'));
+  return {
+    ...Object.fromEntries(own),
+    PATH: [dirname(process.execPath), process.env['PATH']].join(delimiter),
+    MLM_ENDPOINT: endpoint,
+    npm_config_offline: 'true',
+    npm_config_update_notifier: 'false',
+    npm_config_loglevel: 'error',
+    NO_COLOR: '1',
+  };
+}
+
+async function workers(): Promise<number> {
+  const rows = (await client!.request('$broker', 'services')).value() as { workers: number }[];
+  return rows.reduce((sum, row) => sum + row.workers, 0);
+}
+
+async function play(section: Section): Promise<void> {
+  const endpoint = await startBroker();
+  client = await connect(endpoint);
+  const place = { folder: project(section), env: environment(endpoint) };
+  for (const block of section.blocks) {
+    if (block.kind === 'session') await typeAll(block.steps, place, shells, SESSION_MS);
+    if (block.kind !== 'background') continue;
+    const before = await workers();
+    const shell = new Shell(block.step.command, place);
+    shells.add(shell);
+    await until(SESSION_MS, async () => shell.hasEnded || (await workers()) > before);
+    expect({ ended: shell.hasEnded, output: shell.hasEnded ? shell.output : '' }).toEqual({
+      ended: false,
+      output: '',
+    });
+  }
+}
+
+const isRun = ({ kind }: Block): boolean => kind === 'session' || kind === 'background';
+
+it.each(
+  sections.filter(({ blocks }) => blocks.some(isRun)).map((each) => [each.title, each] as const),
+)('%s', (_, section) => play(section), 4 * SESSION_MS);
+
+it('every configuration that the page shows can be read', () => {
+  const shown = sections
+    .flatMap(({ blocks }) => blocks)
+    .flatMap((block) => (block.kind === 'other' && block.language === 'yaml' ? [block.text] : []))
+    .filter((text) => !text.includes('# wrong.yaml'));
+  expect(shown).toHaveLength(3);
+  for (const text of shown) {
+    const isWhole = Object.hasOwn(parse(text) as object, 'services');
+    const service = `services:\n  s:\n    command: [cat]\n${text.replaceAll(/^(?=.)/gm, '    ')}`;
+    expect(configOf(isWhole ? text : service).services.length).toBeGreaterThan(0);
+  }
+});
+
+it('every key is on the page', () => {
+  const text = readFileSync(PAGE, 'utf8');
+  const shapes = [file, commandService((path) => path), openaiService];
+  const keys = new Set(shapes.flatMap(({ shape }) => Object.keys(shape)));
+  expect(keys.size).toBeGreaterThan(20);
+  expect([...keys].filter((key) => !text.includes(`\`${key}`))).toEqual([]);
+});
+
+it('has no link into nothing', () => {
+  const text = readFileSync(PAGE, 'utf8');
+  const anchors = sections.map(({ title }) => title.toLowerCase().replaceAll(' ', '-'));
+  const targets = [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
+  const wrong = targets.filter((target) =>
+    target.startsWith('#')
+      ? !anchors.includes(target.slice(1))
+      : !existsSync(join('docs', target.replace(/#.*$/, ''))),
+  );
+  expect(wrong).toEqual([]);
+});
