@@ -1,27 +1,24 @@
 // The MLM/1 readers of one stream. Those that keep up are live and share the
 // work: a subject is matched once for all of them, a message is encoded once.
 // One whose outbox is full reads the log at its own pace until it has caught up.
-import { BlockReader, compilePattern, encodeHeader, ProtocolError } from '../../protocol/index.js';
-import type { Block, Pattern } from '../../protocol/index.js';
+import { BlockReader, encodeHeader, type Block } from '../../protocol/index.js';
 import { Deque } from '../deque.js';
 import type { StreamContext } from './stream-context.js';
+import { Interests, type Interest } from './interests.js';
 import { stepIntoLog } from './log-reader.js';
 import { v1Outgoing, type Outgoing } from '../sessions/outbox.js';
-import { refused, type Refusal } from '../refusal.js';
+import type { Refusal } from '../refusal.js';
 import type { Session } from '../sessions/session.js';
 import type { Stream } from './stream.js';
 
-const SUBJECTS_CACHED_MAX = 10_000;
-/** Readers in all lists of the cache together. */
-const READERS_CACHED_MAX = 1_000_000;
-/** A reader with more patterns than this is looked up in the cache, not matched. */
+/** A reader with more patterns than this is looked up by subject, not matched. */
 const PATTERNS_MATCHED_MAX = 4;
 const OWN_MAX = 100_000;
 
 /** One MLM/1 session that reads one stream. */
 export interface V1Reader {
   readonly session: Session;
-  readonly patterns: Set<PatternGroup>;
+  readonly patterns: Set<Interest<V1Reader>>;
   /** True while it gets messages as they come; false while it reads the log. */
   live: boolean;
   /** The first sequence that it is still to get: while live, where it began to be. */
@@ -34,19 +31,11 @@ export interface V1Reader {
   missed: number;
 }
 
-/** The readers that asked for one pattern; a pattern is matched once for all of them. */
-interface PatternGroup {
-  readonly pattern: Pattern;
-  readonly readers: Set<V1Reader>;
-}
-
 export class V1Readers {
   readonly #stream: Stream;
   readonly #context: StreamContext;
   readonly #readers = new Map<Session, V1Reader>();
-  readonly #groups = new Map<string, PatternGroup>();
-  readonly #readersOfSubject = new Map<string, readonly V1Reader[]>();
-  #readersCached = 0;
+  readonly #interests = new Interests<V1Reader>();
 
   constructor(stream: Stream, context: StreamContext) {
     this.#stream = stream;
@@ -75,36 +64,31 @@ export class V1Readers {
 
   /** Adds a pattern to what a session reads, from the next message on. */
   add(session: Session, source: string): Refusal | undefined {
-    const group = this.#groups.get(source) ?? this.#newGroup(source);
-    if ('reason' in group) return group;
-    let reader = this.#readers.get(session);
-    if (reader === undefined) {
-      reader = {
-        session,
-        patterns: new Set(),
-        live: true,
-        position: this.#stream.nextSequence,
-        place: undefined,
-        own: new Deque(),
-        missed: 0,
-      };
-      this.#readers.set(session, reader);
-    }
-    reader.patterns.add(group);
-    group.readers.add(reader);
-    this.#clearCache();
+    const reader = this.#readers.get(session) ?? this.#newReader(session);
+    const interest = this.#interests.add(source, reader);
+    if ('reason' in interest) return interest;
+    reader.patterns.add(interest);
+    this.#readers.set(session, reader);
     return undefined;
+  }
+
+  #newReader(session: Session): V1Reader {
+    return {
+      session,
+      patterns: new Set(),
+      live: true,
+      position: this.#stream.nextSequence,
+      place: undefined,
+      own: new Deque(),
+      missed: 0,
+    };
   }
 
   remove(session: Session): void {
     const reader = this.#readers.get(session);
     if (reader === undefined) return;
     this.#readers.delete(session);
-    for (const group of reader.patterns) {
-      group.readers.delete(reader);
-      if (group.readers.size === 0) this.#groups.delete(group.pattern.source);
-    }
-    this.#clearCache();
+    for (const interest of reader.patterns) this.#interests.remove(interest, reader);
   }
 
   /** A session writes a message; without an address, only its sequence tells that it is its own. */
@@ -125,7 +109,7 @@ export class V1Readers {
     if (this.#readers.size === 0) return;
     const messages = new BlockReader(block.bytes);
     while (messages.next()) {
-      const readers = this.#readersFor(messages.subject);
+      const readers = this.#interests.readersFor(messages.subject);
       if (readers.length === 0) continue;
       let outgoing: Outgoing | undefined;
       for (const reader of readers) {
@@ -228,46 +212,12 @@ export class V1Readers {
     return v1Outgoing(head, messages.content());
   }
 
-  #readersFor(subject: string): readonly V1Reader[] {
-    const known = this.#readersOfSubject.get(subject);
-    if (known !== undefined) return known;
-    const readers = new Set<V1Reader>();
-    for (const group of this.#groups.values()) {
-      if (!group.pattern.matches(subject)) continue;
-      for (const reader of group.readers) readers.add(reader);
-    }
-    const list = [...readers];
-    this.#readersCached += list.length;
-    const full =
-      this.#readersOfSubject.size >= SUBJECTS_CACHED_MAX ||
-      this.#readersCached > READERS_CACHED_MAX;
-    if (full) this.#clearCache();
-    this.#readersOfSubject.set(subject, list);
-    return list;
-  }
-
-  #clearCache(): void {
-    this.#readersOfSubject.clear();
-    this.#readersCached = 0;
-  }
-
   /** True where the reader asked for messages with this subject. */
   #wants(reader: V1Reader, subject: string): boolean {
     if (reader.patterns.size > PATTERNS_MATCHED_MAX) {
-      return this.#readersFor(subject).includes(reader);
+      return this.#interests.readersFor(subject).includes(reader);
     }
     for (const { pattern } of reader.patterns) if (pattern.matches(subject)) return true;
     return false;
-  }
-
-  #newGroup(source: string): PatternGroup | Refusal {
-    try {
-      const group = { pattern: compilePattern(source), readers: new Set<V1Reader>() };
-      this.#groups.set(source, group);
-      return group;
-    } catch (error) {
-      if (error instanceof ProtocolError) return refused(error.message);
-      throw error;
-    }
   }
 }
