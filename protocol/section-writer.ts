@@ -5,7 +5,9 @@
 import { SECTION_FIXED_BYTES } from './records.js';
 import { textBytes, writeText } from './strings.js';
 
-const CHUNK_BYTES = 256 * 1024;
+/** Memory is taken in chunks, which grow: a client may have many writers that write little. */
+const CHUNK_BYTES_MIN = 4 * 1024;
+const CHUNK_BYTES_MAX = 256 * 1024;
 
 export class SectionWriter {
   readonly #sender: Buffer;
@@ -75,6 +77,12 @@ export class SectionWriter {
     return section;
   }
 
+  /** Gives its memory back, which it needs to have nothing gathered in. What was handed over stays. */
+  release(): void {
+    this.#chunk = Buffer.alloc(0);
+    this.#start = this.#end = 0;
+  }
+
   /** Makes room for a message, and opens a section where none gathers. @returns where it goes */
   #reserve(bytes: number): number {
     const header = this.#count === 0 ? SECTION_FIXED_BYTES + 1 + this.#sender.length : 0;
@@ -91,7 +99,8 @@ export class SectionWriter {
   /** Goes on in new memory; what was handed over stays where it is. */
   #renew(bytes: number): void {
     const gathered = this.bytes;
-    const chunk = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, 2 * gathered + bytes));
+    const grown = Math.min(CHUNK_BYTES_MAX, Math.max(CHUNK_BYTES_MIN, 4 * this.#chunk.length));
+    const chunk = Buffer.allocUnsafeSlow(Math.max(grown, 2 * gathered + bytes));
     if (gathered > 0) this.#chunk.copy(chunk, 0, this.#start, this.#end);
     this.#chunk = chunk;
     this.#start = 0;

@@ -15,6 +15,8 @@ export class NativeSide {
   readonly acceptance: Acceptance;
   /** Streams that it writes to, by handle. */
   readonly streams = new Map<number, Stream>();
+  /** The same the other way round. */
+  readonly streamHandles = new Map<Stream, number>();
   /** Readers that it opened, by handle. */
   readonly readers = new Map<number, NativeReader>();
   /** What it holds and has not confirmed, by delivery number. */
@@ -84,6 +86,7 @@ export class NativeSide {
       .map(({ message }) => message);
     this.held.clear();
     this.streams.clear();
+    this.streamHandles.clear();
     this.readers.clear();
     return messages;
   }

@@ -147,15 +147,34 @@ export class Streams {
 
   /** A native session writes to a stream. @returns the handle under which it does */
   openWriter(session: Session, name: string): number | Refusal {
-    const { streams, handle } = nativeOf(session);
-    for (const [known, stream] of streams) if (stream.name === name) return known;
-    if (streams.size >= this.#context.limits.subscriptionsMax) return this.#tooManySubscriptions();
+    const { streams, streamHandles, handle } = nativeOf(session);
+    const existing = this.#streams.get(name);
+    const known = existing === undefined ? undefined : streamHandles.get(existing);
+    if (known !== undefined) return known;
+    const { subscriptionsMax } = this.#context.limits;
+    if (streams.size >= subscriptionsMax) {
+      return refused(
+        `a session writes to ${subscriptionsMax} streams at most; "unwrite" closes one`,
+      );
+    }
     const stream = this.#requireToWrite(name);
     if ('reason' in stream) return stream;
     stream.writers++;
     const number = handle();
     streams.set(number, stream);
+    streamHandles.set(stream, number);
     return number;
+  }
+
+  /** A native session writes no more under a handle. */
+  closeWriter(session: Session, handle: number): void {
+    const { streams, streamHandles } = nativeOf(session);
+    const stream = streams.get(handle);
+    if (stream === undefined) return;
+    streams.delete(handle);
+    streamHandles.delete(stream);
+    stream.writers--;
+    this.#forgetIdle(stream);
   }
 
   /** A native session reads a stream. @returns the reader; `resume` begins it */
@@ -250,11 +269,7 @@ export class Streams {
     for (const stream of [...session.readers]) this.cancel(session, stream.name);
     if (session.native === undefined) return;
     for (const handle of [...session.native.readers.keys()]) this.closeReader(session, handle);
-    for (const stream of session.native.streams.values()) {
-      stream.writers--;
-      this.#forgetIdle(stream);
-    }
-    session.native.streams.clear();
+    for (const handle of [...session.native.streams.keys()]) this.closeWriter(session, handle);
   }
 
   #leave(session: Session): void {
@@ -327,5 +342,6 @@ export class Streams {
 function nativeOf(session: Session) {
   const { native } = session;
   if (native === undefined) throw new Error('a native verb in a session of MLM/1');
-  return { streams: native.streams, readers: native.readers, handle: () => native.newHandle() };
+  const { streams, streamHandles, readers } = native;
+  return { streams, streamHandles, readers, handle: () => native.newHandle() };
 }

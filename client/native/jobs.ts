@@ -25,7 +25,7 @@ import type { JobVerbs } from '../rooms.js';
 import { JobWatch } from './job-watch.js';
 import { requestCommand } from './requests.js';
 import { sendUnder } from './sending.js';
-import { numberIn } from './session.js';
+import { numberIn } from './call-answer.js';
 import type { NativeStreams } from './streams.js';
 
 /** Credit of a reader that is to bring one message. */

@@ -205,6 +205,7 @@ export class NativeOutbox {
     this.#sendings.push(sending);
     this.#added++;
     if (sending.command.name === 'STREAM SEND ONCE') this.#withId++;
+    if (sending.writer !== undefined) sending.writer.unsettled++;
     return sending;
   }
 
@@ -336,7 +337,8 @@ export class NativeOutbox {
     if (waiters.length < sending.count) this.#onRefused(sending, error);
   }
 
-  #forget({ command, count, bytes }: Sending): void {
+  #forget({ command, writer, count, bytes }: Sending): void {
+    if (writer !== undefined) writer.unsettled--;
     if (command.name === 'STREAM SEND ONCE') this.#withId--;
     this.#messages -= count;
     this.#bytes -= bytes;

@@ -6,7 +6,7 @@ import type { From } from '../from.js';
 import { checkCount } from '../options.js';
 import type { Room } from '../room.js';
 import type { ReadOptions } from '../stream.js';
-import { handleIn, numberIn } from './session.js';
+import { handleIn, numberIn } from './call-answer.js';
 import { CreditWindow } from './window.js';
 
 /** The reader, as its reading sees it. */

@@ -15,8 +15,9 @@ import {
 import { MlmError } from '../errors.js';
 import { Fifo } from '../fifo.js';
 import { bytesOf } from '../value.js';
+import type { CallAnswer } from './call-answer.js';
 import type { NativeOutbox } from './outbox.js';
-import { StreamWriter } from './stream-writer.js';
+import { StreamWriters } from './stream-writers.js';
 
 /** A command that does not count as a sending, and means something in this session only. */
 export type SessionCommand = NativeCommand<
@@ -48,14 +49,6 @@ export interface SessionHooks {
   pong(): void;
 }
 
-/** What is told what becomes of a call. */
-export interface CallAnswer {
-  done(value: unknown): void;
-  refused(error: MlmError): void;
-  /** The session was lost before the answer came: whether it was done is unknown. */
-  dropped(): void;
-}
-
 /** Something that wants to say a word before the next batch leaves. */
 export interface Speaker {
   speak(): void;
@@ -80,9 +73,9 @@ const SUCCESS = 200;
 
 export class NativeSession {
   readonly outbox: NativeOutbox;
+  readonly writers: StreamWriters;
   readonly #hooks: SessionHooks;
   readonly #members = new Set<Member>();
-  readonly #writers = new Map<string, StreamWriter>();
   readonly #batch = new BatchWriter();
   readonly #words = new Fifo<SessionCommand | NativeCommand<'CALL'>>();
   readonly #lastWords = new Fifo<LastWord>();
@@ -105,6 +98,15 @@ export class NativeSession {
   constructor(outbox: NativeOutbox, hooks: SessionHooks) {
     this.outbox = outbox;
     this.#hooks = hooks;
+    this.writers = new StreamWriters({
+      isOpen: () => this.isOpen,
+      call: (...call) => this.call(...call),
+      opened: () => this.wake(),
+      refused: (writer, error) => {
+        this.outbox.failWriter(writer, error);
+        this.wake();
+      },
+    });
   }
 
   /** True while a session is open. */
@@ -119,16 +121,6 @@ export class NativeSession {
 
   leave(member: Member): void {
     this.#members.delete(member);
-  }
-
-  /** What gathers for a stream. @param sender the client's own address */
-  writerFor(stream: string, sender: string): StreamWriter {
-    let writer = this.#writers.get(stream);
-    if (writer === undefined) {
-      writer = new StreamWriter(stream, sender);
-      this.#writers.set(stream, writer);
-    }
-    return writer;
   }
 
   /**
@@ -155,7 +147,7 @@ export class NativeSession {
     this.wordBytes = 0;
     this.#speakers.clear();
     this.#wordsHaveLeft();
-    for (const writer of this.#writers.values()) writer.forgetHandle();
+    this.writers.lost();
     this.outbox.rewind();
     const calls = [...this.#calls.values()];
     this.#calls.clear();
@@ -270,37 +262,13 @@ export class NativeSession {
     if (sending === undefined) return false;
     const { writer, command } = sending;
     if (writer !== undefined) {
-      if (writer.handle === 0) {
-        this.#openWriter(writer);
-        return false;
-      }
+      // Order is kept: until the broker has answered, nothing that was sent later leaves either.
+      if (!this.writers.isReady(writer)) return false;
       if ('sections' in command) command.handle = writer.handle;
     }
     this.#batch.add(command);
     outbox.left();
     return true;
-  }
-
-  /** Order is kept: until the broker has answered, nothing that was sent later leaves either. */
-  #openWriter(writer: StreamWriter): void {
-    if (writer.asked) return;
-    writer.asked = true;
-    this.call(
-      'write',
-      { stream: writer.stream },
-      {
-        done: (value) => {
-          writer.handle = handleIn(value);
-          this.wake();
-        },
-        refused: (error) => {
-          writer.forgetHandle();
-          this.outbox.failWriter(writer, error);
-          this.wake();
-        },
-        dropped: () => undefined,
-      },
-    );
   }
 
   /**
@@ -358,18 +326,6 @@ export class NativeSession {
     if (statusCode === SUCCESS) answer.done(value);
     else answer.refused(refusal(statusCode, statusReason));
   }
-}
-
-/** The handle in the value of a RESULT. */
-export function handleIn(value: unknown): number {
-  return numberIn(value, 'handle');
-}
-
-/** A number in the value of a RESULT; 0 where there is none. */
-export function numberIn(value: unknown, key: string): number {
-  const map = value as Readonly<Record<string, unknown>> | null | undefined;
-  const number = typeof map === 'object' ? map?.[key] : undefined;
-  return typeof number === 'number' ? number : 0;
 }
 
 function refusal(status: number, reason: string): MlmError {

@@ -23,6 +23,10 @@ export class StreamWriter {
   asked = false;
   /** Octets that gather, as the outbox counts them. */
   bytes = 0;
+  /** Its sendings that are not settled. Owned by the outbox. */
+  unsettled = 0;
+  /** True once it was forgotten: another one gathers for the stream from now on. */
+  retired = false;
   #waiters: Waiter[] = [];
 
   /** @param sender the client's own address */
@@ -46,6 +50,16 @@ export class StreamWriter {
     this.bytes = 0;
     this.gathering = false;
     return { sections, count, bytes, waiters };
+  }
+
+  /** True where something would be lost if it were forgotten. */
+  get inUse(): boolean {
+    return this.gathering || this.unsettled > 0 || this.handle !== 0 || this.asked;
+  }
+
+  retire(): void {
+    this.retired = true;
+    this.sections.release();
   }
 
   /** A new session knows nothing of the handle. */

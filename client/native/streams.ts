@@ -70,7 +70,10 @@ export class NativeStream implements Stream {
     const { connection, native, options } = this.#room;
     if (connection.over !== undefined) throw connection.over;
     native.outbox.checkRoom();
-    const writer = (this.#writer ??= native.writerFor(this.name, options.address));
+    if (this.#writer === undefined || this.#writer.retired) {
+      this.#writer = native.writers.for(this.name, options.address);
+    }
+    const writer = this.#writer;
     const bytes = write(writer, subject, body);
     writer.bytes += bytes;
     native.outbox.gathered(writer, bytes);

@@ -307,3 +307,15 @@ it('a reader of a log that was emptied comes to a gap, though nothing follows it
   await client.stream('s').send('y');
   expect((await next).value?.sequence).toBe(4);
 });
+
+it('a session writes to more streams than may be open at a time', async () => {
+  await world.broker({ 'subscriptions-max': 1000 });
+  const client = await world.client();
+  const names = range(1, 1500).map((n) => `s${n}`);
+  for (const round of [1, 2]) {
+    const sent = names.map((name) => client.stream(name).send(String(round)));
+    expect((await Promise.all(sent)).every(({ sequence }) => sequence === round)).toBe(true);
+  }
+  expect(await client.streamInfo('s1')).toMatchObject({ lastSequence: 2 });
+  expect(await client.streamInfo('s1500')).toMatchObject({ lastSequence: 2, writers: 1 });
+});

@@ -22,6 +22,7 @@ const WRONG_FROM =
 export class StreamCalls {
   readonly methods: Methods = {
     write: (session, given) => this.#write(session, given),
+    unwrite: (session, given) => this.#unwrite(session, given),
     read: (session, given) => this.#read(session, given),
     cancel: (session, given) => this.#cancel(session, given),
     'stream.info': (_session, given) => this.#streamInfo(given),
@@ -42,6 +43,11 @@ export class StreamCalls {
     const name = text(given, 'stream');
     const handle = unwrap(this.#engines.streams.openWriter(session, name));
     return { handle };
+  }
+
+  #unwrite(session: Session, given: Arguments): unknown {
+    this.#engines.streams.closeWriter(session, integer(given, 'handle', 1, U32_MAX));
+    return {};
   }
 
   #read(session: Session, given: Arguments): unknown {

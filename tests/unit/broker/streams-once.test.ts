@@ -173,3 +173,30 @@ it.each([[], ['one', 'two']])('an id for %j messages ends the session', async (.
   await world.settle();
   expect(sender.peer.peer.read()).toMatchObject([{ name: 'ERROR', statusCode: 500 }]);
 });
+
+describe('a writer that is closed', () => {
+  it('sends no more, and what was sent before is there', async () => {
+    const world = await startWorld();
+    const { peer, handle } = await Sender.open(world);
+    peer.sendToStream(handle, [['one', '']]);
+    await peer.ask('unwrite', { handle });
+    const said = await peer.exchange(once(handle, 'w', 'x', ['two']));
+    expect(only(said, 'REFUSED')).toMatchObject([
+      { statusReason: expect.stringContaining('handle') as string },
+    ]);
+    const info = await peer.ask('stream.info', { stream: 's' });
+    expect(info).toMatchObject({ lastSequence: 1, writers: 0 });
+  });
+
+  it('makes room for another one, and costs nothing twice', async () => {
+    const world = await startWorld({ 'subscriptions-max': 1 });
+    const { peer, handle } = await Sender.open(world);
+    expect(await peer.ask('write', { stream: 's' })).toEqual({ handle });
+    await expect(peer.ask('write', { stream: 't' })).rejects.toThrow('unwrite');
+    await peer.ask('unwrite', { handle });
+    await peer.ask('unwrite', { handle });
+    const { handle: other } = await peer.ask<{ handle: number }>('write', { stream: 't' });
+    expect(other).toBeGreaterThan(handle);
+    expect(await world.view('streams')).toMatchObject([{ stream: 't', writers: 1 }]);
+  });
+});
