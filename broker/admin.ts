@@ -11,7 +11,7 @@ import type { Services } from './queues/services.js';
 import { v1Outgoing, type Outgoing } from './sessions/outbox.js';
 import type { Session } from './sessions/session.js';
 import type { Sessions } from './sessions/sessions.js';
-import type { Stream } from './streams/stream.js';
+import { isOwn, type Stream } from './streams/stream.js';
 import type { Streams } from './streams/streams.js';
 
 export const ADMIN_SERVICE = '$broker';
@@ -85,7 +85,7 @@ export class Admin {
   }
 
   #streams(): unknown {
-    return rows(this.#context.streams, (stream) => ({
+    return rows(ownLast(this.#context.streams), (stream) => ({
       stream: stream.name,
       lastSequence: stream.lastSequence,
       bytes: stream.bytes,
@@ -142,6 +142,12 @@ export class Admin {
       ...counters,
     };
   }
+}
+
+/** The streams of clients before those of the broker itself. */
+function* ownLast(streams: Streams): Generator<Stream> {
+  for (const stream of streams) if (!isOwn(stream.name)) yield stream;
+  for (const stream of streams) if (isOwn(stream.name)) yield stream;
 }
 
 function* workersOf(services: Services): Generator<Worker> {
