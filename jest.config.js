@@ -11,5 +11,7 @@ export default {
       { jsc: { parser: { syntax: 'typescript' }, target: 'es2023' }, module: { type: 'es6' } },
     ],
   },
+  // Much of what the tests do is waiting for processes: two at a time, also on two cores.
+  maxWorkers: 2,
   testTimeout: 30_000,
 };
