@@ -23,7 +23,7 @@ interface ListArguments extends BrokerArguments {
 export const listCommand: Command<ListArguments> = {
   name: 'ls',
   takes: '[what]',
-  about: 'List clients, streams, services and mailboxes',
+  about: 'List clients, streams, services, workers and mailboxes',
   examples: [
     ['', 'everything'],
     ['clients', 'who is connected'],

@@ -27,8 +27,8 @@ export const topCommand: Command<TopArguments> = {
   about: 'Show what the broker and its workers are doing',
   details:
     'Services with their workers and requests, each worker with its labels, and how many messages\n' +
-    'come and go a second. A terminal shows them until Ctrl-C; elsewhere one look is printed after\n' +
-    'the other. A worker is idle, busy, or paused: it takes nothing at the moment.',
+    'come and go a second. A terminal shows them until Ctrl-C; elsewhere, and with -n, one look is\n' +
+    'printed after the other. A worker is idle, busy, or paused: it takes nothing at the moment.',
   examples: [
     ['', 'a page that is kept up to date'],
     ['--every 10 > log', 'a look every ten seconds, into a file'],
@@ -49,7 +49,7 @@ export const topCommand: Command<TopArguments> = {
   },
   run: async (given, context) => {
     await withClient('top', given, context, { kind: 'following' }, async (client) => {
-      const isPage = context.output.isTerminal && given.json !== true;
+      const isPage = context.output.isTerminal && given.json !== true && given.n === undefined;
       await (isPage ? showPage(client, given, context) : print(client, given, context));
     });
   },
@@ -93,7 +93,7 @@ async function* looks(
 ): AsyncGenerator<Snapshot, undefined> {
   const stop = endOf(context);
   let last: Snapshot | undefined;
-  for (let count = 0; !stop.aborted; ) {
+  for (let count = 0; !stop.aborted;) {
     const snapshot = await lookOnce(client, last, stop);
     if (snapshot !== undefined) {
       last = snapshot;
@@ -105,12 +105,13 @@ async function* looks(
   return undefined;
 }
 
-/** @returns undefined where the session was lost meanwhile, or the user ends it */
+/** @returns undefined where there is no session, or the user ends it */
 async function lookOnce(
   client: MlmClient,
   last: Snapshot | undefined,
   stop: AbortSignal,
 ): Promise<Snapshot | undefined> {
+  if (client.state !== 'open') return undefined;
   const lost = new AbortController();
   const onLost = (): void => lost.abort();
   client.on('disconnected', onLost);

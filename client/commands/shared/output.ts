@@ -20,9 +20,9 @@ export class Output {
     return this.#stream.isTTY;
   }
 
-  /** Lines that the terminal has. */
+  /** Lines that the terminal has; Infinity where it does not tell. */
   get rows(): number {
-    return this.#stream.rows;
+    return this.#stream.rows > 0 ? this.#stream.rows : Infinity;
   }
 
   /** @returns resolves when the output has been taken, or nobody reads any more: see `closed` */
