@@ -2,7 +2,7 @@
 // again, replies, leases, deadlines, cancelling, dead letters. Which worker gets a
 // request is decided in service.ts.
 import { decode as unpack } from '@msgpack/msgpack';
-import { errorReply, PROGRESS_KIND, STATUS } from '../../protocol/index.js';
+import { PROGRESS_KIND, STATUS } from '../../protocol/index.js';
 import type { Session } from '../sessions/session.js';
 import type { Held } from './held.js';
 import { Keys } from './keys.js';
@@ -194,12 +194,8 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
       return;
     }
     this.#noteFailure(message, worker.address, reason);
-    if (statusCode === BAD_INPUT) {
-      if (!message.job && this.context.confirmations.isV1(message)) {
-        this.#mailReply(message, worker, errorReply('bad-input', reason));
-      }
-      this.#bury(message, reason);
-    } else this.#tryAgain(message, retryDelayMs(message.attempts));
+    if (statusCode === BAD_INPUT) this.#bury(message, reason);
+    else this.#tryAgain(message, retryDelayMs(message.attempts));
   }
 
   override expire(message: Message): void {

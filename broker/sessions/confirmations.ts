@@ -35,11 +35,6 @@ export class Confirmations {
     if (session?.isNative === true) this.#send(session, tracker, statusCode, statusReason);
   }
 
-  /** True where the sender of a message is there, and speaks MLM/1. */
-  isV1(origin: Origin): boolean {
-    return this.#sessionOf(origin)?.isNative === false;
-  }
-
   /** A worker says how far it is with a request: its requester hears of it, where it is there to hear. */
   progress(origin: Origin, tracker: string, kind: number, content: readonly Buffer[]): void {
     const session = this.#sessionOf(origin);

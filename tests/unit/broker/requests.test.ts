@@ -135,22 +135,6 @@ describe('a reply', () => {
     expect(await w.ask('dead.counts', {})).toEqual([{ service: 's', letters: 1 }]);
   });
 
-  it('says that the request was bad to a requester of MLM/1, which hears of nothing else', async () => {
-    const world = await startWorld();
-    const w = await worker(world, 'w');
-    const old = await world.client('old');
-    const from = { tracker: 't', timeout: 0, subject: 'one', content: [] };
-    await world.exchange(old, { name: 'SERVICE SEND', address: 's', ...from });
-    const [first] = await given(world, w);
-    await w.exchange(nativeConfirm(first!, 400, 'bad-input: no'));
-    await world.settle();
-    const [mail] = old.read();
-    expect(mail).toMatchObject({ name: 'MAILBOX DELIVER', subject: 'one', tracker: 't' });
-    const error = { code: 'bad-input', message: 'bad-input: no' };
-    if (mail?.name !== 'MAILBOX DELIVER') throw new Error('no mail');
-    expect(unpack(mail.content[0] as Buffer)).toEqual({ $error: error });
-  });
-
   it('to mail is an error that takes nothing from its receiver', async () => {
     const world = await startWorld();
     const owner = await requester(world, 'owner');
