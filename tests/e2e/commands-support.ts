@@ -145,6 +145,7 @@ export async function startV1Peer(
       case 'CONNECTION OPEN':
       case 'CONNECTION CLOSE':
       case 'STREAM READ':
+      case 'STREAM CANCEL':
       case 'STREAM WRITE':
         return [ok, ...more];
       case 'CONNECTION PING':
