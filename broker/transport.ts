@@ -50,6 +50,10 @@ export interface TransportOptions {
 }
 
 /** The transport on a ROUTER socket. */
+/** How often, and how soon again, an address is tried that is in use. */
+const BIND_ATTEMPTS = 10;
+const BIND_AGAIN_MS = 50;
+
 export class RouterTransport implements Transport {
   readonly #router: Router;
   readonly endpoints: string[] = [];
@@ -71,13 +75,26 @@ export class RouterTransport implements Transport {
     const obstacle = faultOf(endpoint) ?? (await obstacleAt(endpoint));
     if (obstacle !== undefined) throw new Error(`cannot listen on ${endpoint}: ${obstacle}`);
     try {
-      await this.#router.bind(endpoint);
+      await this.#bindPatiently(endpoint);
     } catch (cause) {
       throw new Error(`cannot listen on ${endpoint}: ${this.#advice(endpoint, cause)}`, { cause });
     }
     const real = this.#router.lastEndpoint ?? endpoint;
     this.endpoints.push(real);
     return real;
+  }
+
+  /** A broker that has just stopped in this process lets go of its address a moment later. */
+  async #bindPatiently(endpoint: string): Promise<void> {
+    for (let left = BIND_ATTEMPTS; ; left--) {
+      try {
+        await this.#router.bind(endpoint);
+        return;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || left <= 1) throw error;
+        await new Promise((resolve) => setTimeout(resolve, BIND_AGAIN_MS));
+      }
+    }
   }
 
   receive(): Promise<Buffer[]> {
