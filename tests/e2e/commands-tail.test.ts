@@ -180,11 +180,14 @@ it('waits for a reader that stops, and loses nothing meanwhile', async () => {
 });
 
 describe('on a terminal', () => {
-  /** Runs a tail in a pseudo-terminal until it has printed a line, and gives all it showed. */
+  /**
+   * Runs a tail in a pseudo-terminal until it has printed a line, and gives all it showed. It has
+   * this environment and no other: what a CI sets (CI, NO_COLOR) would decide about the colours.
+   */
   async function look(environment: string): Promise<string> {
     const child = await commands.start('script', [
       '-qec',
-      `env ${environment} ${process.execPath} dist/client/commands/mlm-tail.js s -n 1 -e ${broker.endpoint}`,
+      `env -i PATH="$PATH" ${environment} ${process.execPath} dist/client/commands/mlm-tail.js s -n 1 -e ${broker.endpoint}`,
       '/dev/null',
     ]);
     await child.line(/following the stream "s" at tcp:.*; Ctrl-C ends it/);
