@@ -225,9 +225,9 @@ export class Broker {
       streams.recover(place);
       for (const { queue, messages } of place.store.queues()) {
         const { kind, name } = queueOf(queue);
-        if (kind === 'dead') this.#engines.deadLetters.recover(name, messages);
-        else if (kind === 'ids') streams.recoverIds(place, name, messages);
-        else if (kind === 'jobs') this.#jobs.recover(messages);
+        if (kind === 'dead') this.#engines.deadLetters.recover(name, [...messages]);
+        else if (kind === 'ids') streams.recoverIds(place, name, [...messages]);
+        else if (kind === 'jobs') this.#jobs.recover([...messages]);
         else (kind === 'mailbox' ? mailboxes : services).recover(place, name, messages);
       }
     }

@@ -112,26 +112,28 @@ export abstract class KeptQueue implements Keeper, Committer {
     this.#endEpisode();
     const acceptedWallMs = this.context.clock.wallMs();
     const nowMs = this.context.clock.nowMs();
-    const message = new Message(this, {
+    const kept: KeptMessage = {
       sequence: ++this.lastSequence,
       sender,
-      origin: sender === origin.address ? origin : undefined,
       subject,
       tracker,
       acceptedWallMs,
       expiresWallMs: timeout === 0 ? 0 : acceptedWallMs + timeout,
       deadlineWallMs: deadline === 0 ? 0 : acceptedWallMs + deadline,
-      waitUntilMs: timeout === 0 ? 0 : nowMs + timeout,
-      doneByMs: deadline === 0 ? 0 : nowMs + deadline,
       priority,
       key,
       job: job === 1,
       wants,
-      quiet,
       notBeforeWallMs: delay === 0 ? 0 : acceptedWallMs + delay,
       attempts: 0,
       failures: [],
       content,
+    };
+    const message = new Message(this, kept, {
+      origin: sender === origin.address ? origin : undefined,
+      waitUntilMs: timeout === 0 ? 0 : nowMs + timeout,
+      doneByMs: deadline === 0 ? 0 : nowMs + deadline,
+      quiet,
     });
     this.#count(message);
     this.place.store.keep(this.#storeName, message);
@@ -143,20 +145,17 @@ export abstract class KeptQueue implements Keeper, Committer {
   }
 
   /** Takes over what an earlier run of the broker kept. */
-  recover(messages: readonly KeptMessage[]): void {
+  recover(messages: Iterable<KeptMessage>): void {
     const { clock } = this.context;
     // The wall clock may jump; it counts only for what an earlier run of the broker kept.
     const momentOf = (wallMs: number): number =>
       wallMs === 0 ? 0 : Math.max(1, clock.nowMs() + wallMs - clock.wallMs());
     for (const kept of messages) {
-      const waitUntilMs = momentOf(kept.expiresWallMs);
-      const doneByMs = momentOf(kept.deadlineWallMs);
-      const message = new Message(this, {
-        ...kept,
-        waitUntilMs,
-        doneByMs,
-        quiet: false,
+      const message = new Message(this, kept, {
         origin: undefined,
+        waitUntilMs: momentOf(kept.expiresWallMs),
+        doneByMs: momentOf(kept.deadlineWallMs),
+        quiet: false,
       });
       this.#count(message);
       this.watchWaiting(message);

@@ -80,7 +80,7 @@ export class Mailboxes {
   }
 
   /** Takes over the mail that an earlier run of the broker kept. */
-  recover(place: Place, address: string, messages: readonly KeptMessage[]): void {
+  recover(place: Place, address: string, messages: Iterable<KeptMessage>): void {
     const mailbox = this.#mailboxes.get(address) ?? this.#add(address, place);
     mailbox.recover(messages);
   }

@@ -8,8 +8,8 @@ import type { Failure, KeptMessage } from '../store/store.js';
 import type { WaitingLine } from './waiting-line.js';
 import type { Needs } from './wants.js';
 
-/** Octets that a message costs beside its strings and content. */
-const MESSAGE_OVERHEAD_BYTES = 200;
+/** Octets of memory that a message costs beside its strings and content, as measured. */
+const MESSAGE_OVERHEAD_BYTES = 700;
 
 /** The queue that keeps a message: a mailbox or a service. */
 export interface Keeper {
@@ -54,8 +54,8 @@ export interface Delay extends Expiring {
   readonly settles: boolean;
 }
 
-/** What a message is made of. */
-export interface MessageFields extends KeptMessage {
+/** What is known of a message in this run of the broker alone. */
+export interface MessageNow {
   /** The session that sent it; undefined for one that an earlier run of the broker accepted. */
   readonly origin: Session | undefined;
   /** Clock time (ms) until which it may wait for a receiver; 0 for as long as it takes. */
@@ -66,7 +66,7 @@ export interface MessageFields extends KeptMessage {
   readonly quiet: boolean;
 }
 
-export class Message implements Expiring, MessageFields {
+export class Message implements Expiring, KeptMessage, MessageNow {
   readonly keeper: Keeper;
   readonly sequence: number;
   readonly sender: string;
@@ -106,29 +106,29 @@ export class Message implements Expiring, MessageFields {
   /** True once it is neither waiting nor under way: expired, or withdrawn. */
   gone = false;
 
-  constructor(keeper: Keeper, fields: MessageFields) {
+  constructor(keeper: Keeper, kept: KeptMessage, now: MessageNow) {
     this.keeper = keeper;
-    this.sequence = fields.sequence;
-    this.order = fields.sequence;
-    this.sender = fields.sender;
-    this.origin = fields.origin;
-    this.subject = fields.subject;
-    this.tracker = fields.tracker;
-    this.acceptedWallMs = fields.acceptedWallMs;
-    this.expiresWallMs = fields.expiresWallMs;
-    this.deadlineWallMs = fields.deadlineWallMs;
-    this.waitUntilMs = fields.waitUntilMs;
-    this.doneByMs = fields.doneByMs;
-    this.priority = fields.priority;
-    this.key = fields.key;
-    this.job = fields.job;
-    this.wants = fields.wants;
-    this.quiet = fields.quiet;
-    this.notBeforeWallMs = fields.notBeforeWallMs;
-    this.attempts = fields.attempts;
-    this.failures = [...fields.failures];
-    this.content = fields.content;
-    this.bytes = messageBytes(fields.subject, fields.tracker, fields.content);
+    this.sequence = kept.sequence;
+    this.order = kept.sequence;
+    this.sender = kept.sender;
+    this.origin = now.origin;
+    this.subject = kept.subject;
+    this.tracker = kept.tracker;
+    this.acceptedWallMs = kept.acceptedWallMs;
+    this.expiresWallMs = kept.expiresWallMs;
+    this.deadlineWallMs = kept.deadlineWallMs;
+    this.waitUntilMs = now.waitUntilMs;
+    this.doneByMs = now.doneByMs;
+    this.priority = kept.priority;
+    this.key = kept.key;
+    this.job = kept.job;
+    this.wants = kept.wants;
+    this.quiet = now.quiet;
+    this.notBeforeWallMs = kept.notBeforeWallMs;
+    this.attempts = kept.attempts;
+    this.failures = [...kept.failures];
+    this.content = kept.content;
+    this.bytes = messageBytes(kept.subject, kept.tracker, kept.content);
   }
 }
 

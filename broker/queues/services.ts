@@ -26,7 +26,7 @@ export class Services {
   }
 
   /** Takes over what an earlier run of the broker kept for a service. */
-  recover(place: Place, name: string, messages: readonly KeptMessage[]): void {
+  recover(place: Place, name: string, messages: Iterable<KeptMessage>): void {
     const service = this.#services.get(name) ?? this.#create(name, place);
     service.recover(messages);
   }

@@ -18,7 +18,7 @@ import { dirname, join, resolve } from 'node:path';
 import { DirectoryLock, isOfLock, LOCK_NAME_BYTES } from './directory-lock.js';
 
 /** The version of everything that is written into a data directory. */
-export const FORMAT = 2;
+export const FORMAT = 3;
 const MARKER = 'malamute.json';
 const UNFINISHED_MARKER = 'malamute.json.new';
 const SOCKET_PATH_MAX = 100;

@@ -59,15 +59,20 @@ function packMore({ failures, wants }: KeptMessage): Uint8Array | undefined {
   return pack(more);
 }
 
+/** A copy is unpacked, since binary values would be views of the octets. */
+function unpackMore(bytes: Buffer): More {
+  return unpack(Buffer.from(bytes)) as More;
+}
+
 /**
- * Reads what `encodeKept` wrote.
+ * Reads what `encodeKept` wrote; of the octets themselves nothing is kept.
  *
  * @throws {RangeError} where the octets are not a kept message of this version
  */
 export function decodeKept(sequence: number, bytes: Buffer): KeptMessage {
   if (bytes[0] !== VERSION) throw new RangeError('not a kept message of a known version');
   let at = FIXED_BYTES + bytes.readUInt32BE(37);
-  const more = at === FIXED_BYTES ? {} : (unpack(bytes.subarray(FIXED_BYTES, at)) as More);
+  const more = at === FIXED_BYTES ? {} : unpackMore(bytes.subarray(FIXED_BYTES, at));
   const texts: string[] = [];
   while (texts.length < TEXTS) {
     const start = at + 1;
@@ -80,7 +85,9 @@ export function decodeKept(sequence: number, bytes: Buffer): KeptMessage {
     const start = at + 4;
     at = start + bytes.readUInt32BE(at);
     if (at > bytes.length) throw new RangeError('a kept message that ends inside a frame');
-    content.push(bytes.subarray(start, at));
+    const frame = Buffer.allocUnsafe(at - start);
+    bytes.copy(frame, 0, start, at);
+    content.push(frame);
   }
   return {
     sequence,

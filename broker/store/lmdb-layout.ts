@@ -3,13 +3,12 @@
 //
 //   logs       u32 stream | u64 first sequence | u32 octets -> block
 //   streams    name                                         -> u32 id | f64 octets | f64 last sequence
-//   kept       queue | 00 | u64 sequence                    -> kept-codec.ts
+//   kept       u16 octets of queue | queue | u64 sequence   -> kept-codec.ts
 //   documents  kind | 00 | name                             -> the value
 import { readUInt64, writeUInt64 } from '../../protocol/records.js';
 
 const LOG_KEY_BYTES = 16;
-/** Octets of what stands behind the queue's name in a key. */
-const KEPT_TAIL_BYTES = 9;
+const SEQUENCE_BYTES = 8;
 const OCTETS_MAX = 0xffffffff;
 
 /** The key of a block; the octets of one that is not known are the largest there can be. */
@@ -48,19 +47,30 @@ export function decodeLog(value: Buffer): LogExtent & { readonly id: number } {
   };
 }
 
+/** The length comes first, so that no queue's keys lie among those of another, whatever its name holds. */
 export function keptKey(queue: string, sequence: number): Buffer {
   const length = Buffer.byteLength(queue);
-  const key = Buffer.allocUnsafe(length + KEPT_TAIL_BYTES);
-  key.write(queue);
-  key[length] = 0;
-  writeUInt64(key, sequence, length + 1);
+  const key = Buffer.allocUnsafe(2 + length + SEQUENCE_BYTES);
+  key.writeUInt16BE(length, 0);
+  key.write(queue, 2);
+  writeUInt64(key, sequence, 2 + length);
   return key;
 }
 
-export function decodeKeptKey(key: Buffer): { readonly queue: string; readonly sequence: number } {
-  const end = key.length - KEPT_TAIL_BYTES;
-  return { queue: key.toString('utf8', 0, end), sequence: readUInt64(key, end + 1) };
+/** What all keys of a queue begin with; a part of the key, not a copy. */
+export const queuePrefixOf = (key: Buffer): Buffer => key.subarray(0, key.length - SEQUENCE_BYTES);
+
+/** Whether a key is of the queue whose keys begin with `prefix`. */
+export function isOfQueue(key: Buffer, prefix: Buffer): boolean {
+  return (
+    key.length === prefix.length + SEQUENCE_BYTES && prefix.compare(key, 0, prefix.length) === 0
+  );
 }
+
+/** The name of the queue whose keys begin with `prefix`. */
+export const queueOfPrefix = (prefix: Buffer): string => prefix.toString('utf8', 2);
+
+export const sequenceOfKept = (key: Buffer): number => readUInt64(key, key.length - SEQUENCE_BYTES);
 
 export function documentKey(kind: string, name: string): Buffer {
   return Buffer.from(`${kind}\0${name}`);

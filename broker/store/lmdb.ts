@@ -9,17 +9,20 @@ import { DatabaseFile } from './database-file.js';
 import { decodeKept, encodeKept } from './kept-codec.js';
 import {
   blockBytesOf,
-  decodeKeptKey,
   decodeLog,
   documentKey,
   encodeLog,
   firstSequenceOf,
+  isOfQueue,
   keptKey,
   logKey,
+  queueOfPrefix,
+  queuePrefixOf,
+  sequenceOfKept,
   streamOf,
   type LogExtent,
 } from './lmdb-layout.js';
-import { commitError, openDatabase, openingError } from './open-database.js';
+import { openDatabase, openingError, type OpenDatabase } from './open-database.js';
 import { exceeds } from './retention.js';
 import type { KeptMessage, KeptQueueContent, Retention, Store, StoredStream } from './store.js';
 
@@ -51,6 +54,7 @@ export class LmdbStore implements Store {
   readonly persistent = true;
   readonly #file: DatabaseFile;
   readonly #root: RootDatabase<Buffer, Buffer>;
+  readonly #whyFailed: OpenDatabase['whyFailed'];
   readonly #logsTable: Table;
   readonly #streamsTable: Table;
   readonly #keptTable: Table;
@@ -60,9 +64,10 @@ export class LmdbStore implements Store {
   #changes: Change[] = [];
   #nextId = 1;
 
-  private constructor(file: DatabaseFile, root: RootDatabase<Buffer, Buffer>) {
+  private constructor(file: DatabaseFile, { root, whyFailed }: OpenDatabase) {
     this.#file = file;
     this.#root = root;
+    this.#whyFailed = whyFailed;
     const table = { encoding: 'binary', keyEncoding: 'binary' } as const;
     this.#logsTable = root.openDB<Buffer, Buffer>('logs', table);
     this.#streamsTable = root.openDB<Buffer, Buffer>('streams', table);
@@ -80,11 +85,11 @@ export class LmdbStore implements Store {
    * @throws {DataDirectoryError} where it is damaged or cannot be opened; it was not changed
    */
   static open(file: string, options: { flush: boolean }): LmdbStore {
-    const root = openDatabase(file, options);
+    const database = openDatabase(file, options);
     try {
-      return new LmdbStore(new DatabaseFile(file), root);
+      return new LmdbStore(new DatabaseFile(file), database);
     } catch (cause) {
-      void root.close();
+      void database.root.close();
       throw openingError(file, cause);
     }
   }
@@ -94,23 +99,27 @@ export class LmdbStore implements Store {
   }
 
   *queues(): Generator<KeptQueueContent> {
-    let queue: string | undefined;
-    let messages: KeptMessage[] = [];
-    for (const { key, value } of this.#keptTable.getRange()) {
-      const kept = decodeKeptKey(key);
-      if (kept.queue !== queue && queue !== undefined) {
-        yield { queue, messages };
-        messages = [];
+    const range = this.#keptTable.getRange()[Symbol.iterator]();
+    let next = range.next();
+    const takeWhile = function* (store: LmdbStore, prefix: Buffer): Generator<KeptMessage> {
+      while (next.done !== true && isOfQueue(next.value.key, prefix)) {
+        const { key, value } = next.value;
+        const message = store.#readKept(sequenceOfKept(key), value);
+        next = range.next();
+        yield message;
       }
-      queue = kept.queue;
-      messages.push(this.#readKept(kept.sequence, value));
+    };
+    while (next.done !== true) {
+      const prefix = Buffer.from(queuePrefixOf(next.value.key));
+      yield { queue: queueOfPrefix(prefix), messages: takeWhile(this, prefix) };
+      // What was not asked for is passed over.
+      while (next.done !== true && isOfQueue(next.value.key, prefix)) next = range.next();
     }
-    if (queue !== undefined) yield { queue, messages };
   }
 
   #readKept(sequence: number, value: Buffer): KeptMessage {
     try {
-      return decodeKept(sequence, Buffer.from(value));
+      return decodeKept(sequence, value);
     } catch (cause) {
       throw openingError(this.#file.path, cause);
     }
@@ -229,7 +238,7 @@ export class LmdbStore implements Store {
     } catch (cause) {
       this.#undo(changes, logs);
       this.#file.didNotTake(bytes);
-      throw await commitError(cause);
+      throw await this.#whyFailed(cause);
     }
   }
 

@@ -2,17 +2,25 @@
 // errors with words that tell what to do, and not by LMDB on standard error.
 // What is kept in the database is not its business.
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
-import { open, type RootDatabase } from 'lmdb';
+import * as lmdb from 'lmdb';
+import type { RootDatabase } from 'lmdb';
 import { checkDatabase } from './check-database.js';
 import { DataDirectoryError } from './data-directory.js';
 import { DISK_FULL } from './database-file.js';
 
 /** LMDB reports the first where the disk took less than it was given, the second where nothing. */
 const [EIO, ENOSPC] = [5, 28];
-/** What LMDB calls back with where nothing has failed. */
+/** What LMDB calls back with where nothing has failed; the second one says nothing new. */
 const STATUS_OK_MAX = 2;
+const NOTHING_TO_TELL = 1;
 /** Octets that a new database takes, and some more. */
 const NEW_BYTES = 128 * 1024;
+
+export interface OpenDatabase {
+  readonly root: RootDatabase<Buffer, Buffer>;
+  /** Why a commit failed, in words. @param error what it was rejected with */
+  readonly whyFailed: (error: unknown) => Promise<Error>;
+}
 
 /**
  * Opens a database.
@@ -22,14 +30,11 @@ const NEW_BYTES = 128 * 1024;
  *   operating system has
  * @throws {DataDirectoryError} where it cannot be opened; it was not changed
  */
-export function openDatabase(
-  file: string,
-  { flush }: { flush: boolean },
-): RootDatabase<Buffer, Buffer> {
+export function openDatabase(file: string, { flush }: { flush: boolean }): OpenDatabase {
   try {
     if (!existsSync(file) || !existsSync(`${file}-lock`)) requireRoom(`${file}-new`);
     checkDatabase(file);
-    const root = open<Buffer, Buffer>({
+    const root = lmdb.open<Buffer, Buffer>({
       path: file,
       encoding: 'binary',
       keyEncoding: 'binary',
@@ -40,8 +45,8 @@ export function openDatabase(
       eventTurnBatching: false,
       noSync: !flush,
     });
-    quieten(root);
-    return root;
+    const failures = new CommitFailures(root);
+    return { root, whyFailed: (error) => failures.explain(error) };
   } catch (cause) {
     throw openingError(file, cause);
   }
@@ -75,14 +80,6 @@ export function openingError(file: string, cause: unknown): DataDirectoryError {
   );
 }
 
-/** Why a commit failed: LMDB tells it by a promise that hangs on the error. */
-export async function commitError(error: unknown): Promise<Error> {
-  const { commitError: told } = error as { commitError?: Promise<never> };
-  const cause: unknown = await told?.catch((reason: unknown) => reason);
-  const { code, message } = (cause ?? error) as { code?: unknown; message: string };
-  return new Error(isDiskFull(code) ? DISK_FULL : message, { cause });
-}
-
 function isDiskFull(code: unknown): boolean {
   return code === EIO || code === ENOSPC || code === 'ENOSPC';
 }
@@ -92,37 +89,73 @@ interface Environment {
   startWriting?: (address: number, done: (status: number) => unknown) => void;
 }
 
-interface Printer {
-  error: (...what: unknown[]) => void;
-}
-
 /**
- * LMDB prints the error of a commit that fails, beside rejecting the commit. While
- * it handles such a status, in one go and without calling any of ours, what it
- * prints is left out.
+ * LMDB tells of a commit that failed in three ways: the commit rejects, a promise
+ * on its error rejects with the reason, and the reason is printed. The first is
+ * enough: the status that makes it do the other two is kept here.
  */
-function quieten(root: RootDatabase<Buffer, Buffer>): void {
-  const { env } = root as unknown as { env: Environment };
-  const startWriting = env.startWriting?.bind(env);
-  if (startWriting === undefined) return;
-  const quiet: typeof startWriting = (address, done) =>
-    startWriting(address, (status) => {
-      if (status >= 0 && status <= STATUS_OK_MAX) return done(status);
-      // Its C code has begun a line on standard error: ours come after it.
-      if (status === ENOSPC) process.stderr.write('\n');
-      return withoutErrors(() => done(status));
-    });
-  // Its own methods are read-only, so this one goes before them.
-  Object.defineProperty(env, 'startWriting', { value: quiet });
+class CommitFailures {
+  readonly #isTold: boolean;
+  /** Of the last commit that failed, until it is asked for. */
+  #status: number | undefined;
+  /** Who asked for it before it came. */
+  #waiting: ((status: number) => void) | undefined;
+
+  constructor(root: RootDatabase<Buffer, Buffer>) {
+    const { env } = root as unknown as { env: Environment };
+    const startWriting = env.startWriting?.bind(env);
+    this.#isTold = startWriting !== undefined;
+    if (startWriting === undefined) return;
+    const quiet: typeof startWriting = (address, done) =>
+      startWriting(address, (status) => {
+        if (status >= 0 && status <= STATUS_OK_MAX) return done(status);
+        this.#keep(status);
+        return done(NOTHING_TO_TELL);
+      });
+    // Its own methods are read-only, so this one goes before them.
+    Object.defineProperty(env, 'startWriting', { value: quiet });
+  }
+
+  #keep(status: number): void {
+    // LMDB's C code has begun a line on standard error: ours come after it.
+    if (status === ENOSPC) process.stderr.write('\n');
+    if (this.#waiting === undefined) this.#status = status;
+    else this.#waiting(status);
+    this.#waiting = undefined;
+  }
+
+  /** Why a commit failed. @param error what it was rejected with */
+  async explain(error: unknown): Promise<Error> {
+    const cause = await this.#causeOf(error as FailedCommit);
+    const { code, message } = cause as { code?: unknown; message: string };
+    return new Error(isDiskFull(code) ? DISK_FULL : message, { cause });
+  }
+
+  async #causeOf(error: FailedCommit): Promise<unknown> {
+    const { commitError } = error;
+    // It was not LMDB that failed.
+    if (commitError === undefined) return error;
+    if (!this.#isTold) return commitError.catch((reason: unknown) => reason);
+    const status = this.#status;
+    this.#status = undefined;
+    return errorOf(status ?? (await new Promise<number>((tell) => (this.#waiting = tell))));
+  }
 }
 
-function withoutErrors<Result>(action: () => Result): Result {
-  const printer: Printer = globalThis.console;
-  const print = printer.error;
-  printer.error = () => undefined;
+/** What LMDB rejects a commit with. */
+interface FailedCommit {
+  readonly message: string;
+  /** Rejects with the reason, where LMDB itself was told of it. */
+  readonly commitError?: Promise<never>;
+}
+
+/** LMDB's words for a status. */
+function errorOf(status: number): unknown {
+  const { nativeAddon } = lmdb as { nativeAddon?: { lmdbError(status: number): never } };
   try {
-    return action();
-  } finally {
-    printer.error = print;
+    nativeAddon?.lmdbError(status);
+  } catch (error) {
+    return error;
   }
+  return Object.assign(new Error(`LMDB failed with status ${status}`), { code: status });
 }

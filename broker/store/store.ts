@@ -58,10 +58,11 @@ export interface StoredStream {
   readonly lastSequence: number;
 }
 
-/** What a queue kept when the store was opened, in the order of its sequences. */
+/** What a queue kept when the store was opened. */
 export interface KeptQueueContent {
   readonly queue: string;
-  readonly messages: readonly KeptMessage[];
+  /** In the order of their sequences; read as they are asked for, and only until the next queue is. */
+  readonly messages: Iterable<KeptMessage>;
 }
 
 export interface Store {

@@ -17,6 +17,7 @@ import { generatorAlone } from './scenarios/generator-alone.js';
 import { matching } from './scenarios/matching.js';
 import { memory } from './scenarios/memory.js';
 import { speed } from './scenarios/speed.js';
+import { startup } from './scenarios/startup.js';
 
 const QUICK_SHRINK = 50;
 
@@ -30,8 +31,9 @@ async function main(): Promise<void> {
   const all = [
     speed(peers),
     matching(peers),
-    memory(peers),
+    memory(peers, options.broker),
     native(options.broker, options.cPrefix),
+    startup(options.broker),
   ];
   const groups = chosen(all, options.only);
   if (groups === undefined) return;

@@ -4,7 +4,6 @@ import type { Comparison, Group } from '../comparison.js';
 import { malamuteC } from '../peers/malamute-c.js';
 import { malamuteTs } from '../peers/ours.js';
 import { speed } from '../scenarios/speed.js';
-import { memoryComparisons } from './memory.js';
 import { REQUESTS_IN_FLIGHT, serviceComparisons, WORKERS } from './services.js';
 import { streamComparisons } from './streams.js';
 
@@ -25,7 +24,6 @@ export function native(main: string | undefined, cPrefix: string | undefined): G
       ...streamComparisons(main),
       ...serviceComparisons(main),
       ...keptComparisons(main, cPrefix),
-      ...memoryComparisons(main),
     ],
   };
 }

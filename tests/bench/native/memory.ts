@@ -1,10 +1,10 @@
 // The broker's resident size with native clients: what waits, who is idle, who
 // is slow. Each on a broker just started, measured once.
-import { readFileSync } from 'node:fs';
-import type { Comparison, Contender, Row } from '../comparison.js';
+import type { Comparison, Contender, Row, Sample } from '../comparison.js';
 import type { LoadProcess } from '../load/generator.js';
 import { malamuteTs } from '../peers/ours.js';
 import type { Peer } from '../peers/peer.js';
+import { residentOf } from '../peers/process.js';
 import { freshName, mustBeComplete } from '../scenarios/parts.js';
 import { begin, endAll, playNative } from './play.js';
 
@@ -18,48 +18,56 @@ const PATIENT = ['--timeout', '60000', '--stream-bytes-max', '1000000000'];
 export function memoryComparisons(main: string | undefined): Comparison[] {
   const ours = malamuteTs(main, { storage: 'disk', flags: PATIENT });
   return [
-    once('requests', `with ${REQUESTS} requests waiting`, ours, waiting),
-    once('idle', `with ${CLIENTS} idle native clients`, ours, idle),
-    once('slow', `with ${MESSAGES} messages to a slow reader`, ours, slow),
+    once('requests', `with ${number(REQUESTS)} native requests waiting`, 'request', ours, waiting),
+    once('idle', `with ${number(CLIENTS)} idle native clients`, 'client', ours, idle),
+    once('slow', `with ${number(MESSAGES)} messages to a slow reader`, 'message', ours, slow),
   ];
 }
 
-const rowsOf = (title: string): Row[] => [
-  { figure: 'startMB', title: 'at start', unit: 'MB' },
-  { figure: 'residentMB', title: title, unit: 'MB' },
-  { figure: 'ownMB', title: '  without pages of the data file', unit: 'MB' },
-];
+type Resident = ReturnType<typeof residentOf>;
 
-function once(name: string, title: string, peer: Peer, measure: Contender['measure']): Comparison {
+const number = (value: number): string => value.toLocaleString('en-US');
+
+function once(
+  name: string,
+  title: string,
+  thing: string,
+  peer: Peer,
+  measure: Contender['measure'],
+): Comparison {
+  const rows: Row[] = [
+    { figure: 'startMB', title: 'native, on disk: at start', unit: 'MB' },
+    { figure: 'residentMB', title, unit: 'MB' },
+    { figure: 'ownMB', title: '  without pages of the data file', unit: 'MB' },
+    { figure: 'each', title: `  more of that than at start, for each ${thing}`, unit: 'octets' },
+  ];
+  return { name: `memory-native-${name}`, rows, contenders: [{ peer, measure }], runs: 'once' };
+}
+
+/** What the broker has more than before, in all and for each of `count` things. */
+function grown(pid: number, before: Resident, count: number): Sample {
+  const { residentMB, ownMB } = residentOf(pid);
   return {
-    name: `native-memory-${name}`,
-    rows: rowsOf(title),
-    contenders: [{ peer, measure }],
-    runs: 'once',
+    startMB: before.residentMB,
+    residentMB,
+    ownMB,
+    each: ((ownMB - before.ownMB) * 1e6) / count,
   };
 }
 
-/** VmRSS, and what of it is no file, in MB (10^6 octets). */
-function residentOf(pid: number): { residentMB: number; ownMB: number } {
-  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const read = (name: string) =>
-    (Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) * 1024) / 1e6;
-  return { residentMB: read('VmRSS'), ownMB: read('RssAnon') };
-}
-
 const waiting: Contender['measure'] = async ({ endpoint, pid }, { shrink }) => {
-  const startMB = residentOf(pid).residentMB;
+  const before = residentOf(pid);
   const count = REQUESTS / shrink;
   const options = { endpoint, target: freshName('service'), count };
   return holding([await begin({ role: 'ours:wait', options })], async ([requester]) => {
     requester!.go();
     await requester!.done();
-    return { startMB, ...residentOf(pid) };
+    return grown(pid, before, count);
   });
 };
 
 const idle: Contender['measure'] = async ({ endpoint, pid }, { shrink }) => {
-  const startMB = residentOf(pid).residentMB;
+  const before = residentOf(pid);
   const sessions = CLIENTS_EACH / shrink;
   const parts = Array.from({ length: CLIENTS / CLIENTS_EACH }, () => ({
     role: 'ours:idle',
@@ -73,12 +81,12 @@ const idle: Contender['measure'] = async ({ endpoint, pid }, { shrink }) => {
       const { count } = await client.done();
       if (count !== sessions) throw new Error(`LOST: ${count} of ${sessions} clients are open`);
     }
-    return { startMB, ...residentOf(pid) };
+    return grown(pid, before, sessions * parts.length);
   });
 };
 
 const slow: Contender['measure'] = async ({ endpoint, pid }, { shrink }) => {
-  const startMB = residentOf(pid).residentMB;
+  const before = residentOf(pid);
   const count = MESSAGES / shrink;
   const shared = { endpoint, target: freshName('stream') };
   return holding(
@@ -86,10 +94,10 @@ const slow: Contender['measure'] = async ({ endpoint, pid }, { shrink }) => {
     async ([reader]) => {
       reader!.go();
       await playNative([{ role: 'ours:publish', options: { ...shared, count } }]);
-      const resident = residentOf(pid);
+      const sample = grown(pid, before, count);
       reader!.go();
       mustBeComplete(count, await reader!.done());
-      return { startMB, ...resident };
+      return sample;
     },
   );
 };

@@ -91,7 +91,7 @@ export function streamComparisons(main: string | undefined): Comparison[] {
       runs: 'alternate',
     },
     large('native-large', 'bodies of 1 MB, durable', ours),
-    large('native-large-memory', 'bodies of 1 MB, in memory', inMemory),
+    large('native-large-ephemeral', 'bodies of 1 MB, in memory', inMemory),
   ];
 }
 

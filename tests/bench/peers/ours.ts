@@ -9,11 +9,14 @@ import { BrokerProcess } from './process.js';
 
 const MAIN = fileURLToPath(new URL('../../../../dist/broker/main.js', import.meta.url));
 const IN_MEMORY = { MLM_EPHEMERAL: 'true' };
+let starts = 0;
 
 /** How one of our brokers differs from another. */
 export interface Variant {
   readonly name?: string;
   readonly storage?: 'memory' | 'disk';
+  /** Where it keeps what is on disk; without it, each start has a folder of its own. */
+  readonly data?: string;
   /** More of the broker's flags. */
   readonly flags?: readonly string[];
 }
@@ -21,7 +24,7 @@ export interface Variant {
 /** @param main another build's main.js, to compare builds; undefined for this checkout's */
 export function malamuteTs(
   main = MAIN,
-  { name = 'malamute-ts', storage = 'memory', flags = [] }: Variant = {},
+  { name = 'malamute-ts', storage = 'memory', data, flags = [] }: Variant = {},
 ): Peer {
   return {
     name,
@@ -31,9 +34,9 @@ export function malamuteTs(
     },
 
     async start(folder: string, options: StartOptions): Promise<RunningBroker> {
-      const readyFile = join(folder, `ours-${Date.now()}.json`);
+      const readyFile = join(folder, `ours-${++starts}.json`);
       const args = [main, '--bind', 'tcp://127.0.0.1:*', '--ready-file', readyFile, ...flags];
-      if (storage === 'disk') args.push('--data', mkdtempSync(join(folder, 'data-')));
+      if (storage === 'disk') args.push('--data', data ?? mkdtempSync(join(folder, 'data-')));
       const env = storage === 'memory' ? IN_MEMORY : {};
       if (options.timeoutMs !== undefined) args.push('--timeout', String(options.timeoutMs));
       const broker = new BrokerProcess(process.execPath, args, env, folder, 'ours');

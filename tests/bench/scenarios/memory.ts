@@ -4,6 +4,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { onEach, type Comparison, type Context, type Group, type Sample } from '../comparison.js';
 import type { LoadProcess, Part } from '../load/generator.js';
+import { memoryComparisons } from '../native/memory.js';
 import { memoryOf } from '../peers/process.js';
 import type { Peer, RunningBroker } from '../peers/peer.js';
 import { freshName, mustBeComplete, play } from './parts.js';
@@ -16,7 +17,8 @@ const FLOOD_MIDDLE = 1_000_000;
 const FLOOD_END = 1_500_000;
 const EXPIRY_MS = 1000;
 
-export function memory(peers: readonly Peer[]): Group {
+/** @param main our broker's main.js of another build */
+export function memory(peers: readonly Peer[], main: string | undefined): Group {
   return {
     title: 'Memory: resident size of the broker’s process',
     notes: [
@@ -25,8 +27,16 @@ export function memory(peers: readonly Peer[]): Group {
         ' Connects: 100 at once, every tenth client vanishes without CLOSE; measured once those have expired.' +
         ' Sleeping reader: it stays connected and alive but never takes a message from its socket;' +
         ' what it has not read is in the log of the stream, which is bounded (64 MiB unless said).',
+      'Native sessions: everything on disk, 100-octet bodies. The slow reader takes one message and then sleeps,' +
+        ' while a million are written; in the end it wakes and gets them all. Pages of the data file count as' +
+        ' resident while the system has nothing better to do with them.',
     ],
-    comparisons: [waitingRequests(peers), connects(peers), sleepingReader(peers)],
+    comparisons: [
+      waitingRequests(peers),
+      connects(peers),
+      sleepingReader(peers),
+      ...memoryComparisons(main),
+    ],
   };
 }
 

@@ -116,7 +116,7 @@ it('is found again by the next run, and bounded there as well', async () => {
     const again = windowIn(placeIn(second), { idsPerSender: 3 });
     for (const { queue, messages } of second.queues()) {
       expect(queue).toBe('ids/s');
-      again.recover(messages);
+      again.recover([...messages]);
     }
     const known = range(1, 5).map((n) => again.known('ä', `id ${n}`));
     expect(known).toEqual([undefined, undefined, 900, 1200, 1500]);

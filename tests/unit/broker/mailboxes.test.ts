@@ -100,7 +100,7 @@ describe('a limit', () => {
   });
 
   it('of octets refuses what would not fit, and takes what does', async () => {
-    const world = await startWorld({ 'mailbox-bytes-max': 2000 });
+    const world = await startWorld({ 'mailbox-bytes-max': 3000 });
     const sender = await world.client('sender');
     const large = { content: [Buffer.alloc(1000)] };
     const answers = await world.talk(
@@ -125,7 +125,7 @@ describe('a limit', () => {
   });
 
   it('of all that is kept counts mailboxes and services together', async () => {
-    const world = await startWorld({ 'kept-bytes-max': 4096 });
+    const world = await startWorld({ 'kept-bytes-max': 6000 });
     const sender = await world.client('sender');
     const content = [Buffer.alloc(1000)];
     const sends = numbers(5).map((tracker) => mail(tracker, 'x', { content, tracker }));
