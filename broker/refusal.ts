@@ -14,6 +14,11 @@ export function refused(reason: string): Refusal {
   return { statusCode: STATUS.FAILED, reason };
 }
 
+/** The reason where a body has more octets than a message may have. */
+export function tooLarge(bytes: number, bytesMax: number): string {
+  return `${bytes} octets are more than a message may have (${bytesMax})`;
+}
+
 /** A reason short enough to be read at a glance, and for the wire, whatever it quotes. */
 export function shorten(reason: string): string {
   return reason.length > REASON_LENGTH_MAX ? `${reason.slice(0, REASON_LENGTH_MAX - 1)}…` : reason;

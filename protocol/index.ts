@@ -36,6 +36,7 @@ export { SectionWriter } from './section-writer.js';
 export {
   checkSections,
   countSections,
+  largestContent,
   selectSections,
   stampSections,
   type Selection,

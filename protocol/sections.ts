@@ -86,6 +86,17 @@ export function countSections(bytes: Buffer): number {
   return count;
 }
 
+/** The octets of the largest body in sections that `checkSections` has passed. */
+export function largestContent(bytes: Buffer): number {
+  let largest = 0;
+  const reader = new BlockReader(bytes);
+  while (reader.next()) {
+    const content = reader.content().reduce((sum, frame) => sum + frame.length, 0);
+    largest = Math.max(largest, content);
+  }
+  return largest;
+}
+
 /** Fills in the sequences and the time of sections that `checkSections` has passed. */
 export function stampSections(bytes: Buffer, first: number, timeMs: number): void {
   let sequence = first;

@@ -5,6 +5,7 @@ import {
   BatchReader,
   checkSections,
   isFromNativeClient,
+  largestContent,
   ProtocolError,
   type NativeClientCommandName,
   type NativeCommand,
@@ -18,6 +19,7 @@ import type { NativeSide } from '../sessions/native-side.js';
 import type { Kept } from '../queues/kept-queue.js';
 import type { Held } from '../queues/held.js';
 import type { RequestKeeper } from '../queues/message.js';
+import { tooLarge } from '../refusal.js';
 import type { Session } from '../sessions/session.js';
 import type { Stream } from '../streams/stream.js';
 
@@ -161,7 +163,7 @@ export class NativeDispatcher {
         `more than ${MESSAGES_MAX} messages in a command`,
       );
     }
-    const stream = this.#streamFor(native, handle, sections);
+    const stream = this.#streamFor(session, native, handle, sections);
     if (typeof stream === 'string') native.acceptance.refuse(count, stream);
     else {
       this.#context.counters.streamMessages += count;
@@ -179,7 +181,7 @@ export class NativeDispatcher {
       throw new ProtocolError('range', 'sections', 'an id is for exactly one message');
     }
     const { acceptance } = native;
-    const stream = this.#streamFor(native, handle, sections);
+    const stream = this.#streamFor(session, native, handle, sections);
     if (typeof stream === 'string') acceptance.refuse(1, stream);
     else if (id === '') acceptance.refuse(1, 'an id has 1 to 255 octets');
     else if (session.address === '') acceptance.refuse(1, 'an id needs a sender with an address');
@@ -191,12 +193,21 @@ export class NativeDispatcher {
     }
   }
 
-  /** @returns the stream that sections are for, or why they are not taken */
-  #streamFor(native: NativeSide, handle: number, { length }: Buffer): Stream | string {
+  /** @returns the stream that sections are for, or why none of them is taken */
+  #streamFor(
+    session: Session,
+    native: NativeSide,
+    handle: number,
+    sections: Buffer,
+  ): Stream | string {
     const stream = native.streams.get(handle);
     if (stream === undefined) return `there is no stream with the handle ${handle}`;
     const { messageBytesMax } = this.#context.limits;
-    return length > messageBytesMax ? `${length} octets are more than a message may have` : stream;
+    if (sections.length <= messageBytesMax) return stream;
+    const bytes = largestContent(sections);
+    if (bytes <= messageBytesMax) return stream;
+    this.#context.engines.streams.noteTooLarge(session, stream, bytes);
+    return tooLarge(bytes, messageBytesMax);
   }
 
   /** @returns what keeps the request, or why nothing does */

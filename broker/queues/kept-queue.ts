@@ -6,7 +6,8 @@ import type { Committer, Commits } from '../store/commits.js';
 import { Deque } from '../deque.js';
 import type { EngineContext } from '../engine-context.js';
 import type { Held } from './held.js';
-import { Message, messageBytes, type Keeper, type RequestKeeper } from './message.js';
+import { contentBytes, Message, messageBytes, type Keeper, type RequestKeeper } from './message.js';
+import { tooLarge } from '../refusal.js';
 import type { Session } from '../sessions/session.js';
 import type { Place } from '../store/storage.js';
 import type { KeptMessage } from '../store/store.js';
@@ -104,7 +105,7 @@ export abstract class KeptQueue implements Keeper, Committer {
   send(origin: Session, sending: Sending, sender = origin.address): Kept | string {
     const { subject, tracker, timeout, priority = 0, delay = 0, content } = sending;
     const { deadline = 0, key = '', job = 0, wants, quiet = false } = sending;
-    const reason = this.#whyFull(messageBytes(subject, tracker, content));
+    const reason = this.#whyFull(contentBytes(content), messageBytes(subject, tracker, content));
     if (reason !== undefined) {
       this.noteRefused(sender, reason);
       return reason;
@@ -147,14 +148,18 @@ export abstract class KeptQueue implements Keeper, Committer {
   /** Takes over what an earlier run of the broker kept. */
   recover(messages: Iterable<KeptMessage>): void {
     const { clock } = this.context;
-    // The wall clock may jump; it counts only for what an earlier run of the broker kept.
-    const momentOf = (wallMs: number): number =>
-      wallMs === 0 ? 0 : Math.max(1, clock.nowMs() + wallMs - clock.wallMs());
+    // The wall clock may jump; it counts only for what an earlier run of the broker kept, and
+    // where it was set back nothing has more time than it had at first.
+    const momentOf = (wallMs: number, acceptedWallMs: number): number => {
+      if (wallMs === 0) return 0;
+      const leftMs = Math.min(wallMs - clock.wallMs(), wallMs - acceptedWallMs);
+      return Math.max(1, clock.nowMs() + leftMs);
+    };
     for (const kept of messages) {
       const message = new Message(this, kept, {
         origin: undefined,
-        waitUntilMs: momentOf(kept.expiresWallMs),
-        doneByMs: momentOf(kept.deadlineWallMs),
+        waitUntilMs: momentOf(kept.expiresWallMs, kept.acceptedWallMs),
+        doneByMs: momentOf(kept.deadlineWallMs, kept.acceptedWallMs),
         quiet: false,
       });
       this.#count(message);
@@ -306,12 +311,17 @@ export abstract class KeptQueue implements Keeper, Committer {
     return `${this.#kind}/${this.name}`;
   }
 
-  /** Why a message of this size cannot be kept; undefined where it can. */
-  #whyFull(bytes: number): string | undefined {
+  /**
+   * Why a message cannot be kept; undefined where it can.
+   *
+   * @param body octets of its body
+   * @param bytes what it counts in the queue
+   */
+  #whyFull(body: number, bytes: number): string | undefined {
     const { keptBytesMax, messageBytesMax } = this.context.limits;
     const { messagesMax, bytesMax } = this.#limits;
     const name = `${this.#kind} ${this.name}`;
-    if (bytes > messageBytesMax) return `${bytes} octets are more than a message may have`;
+    if (body > messageBytesMax) return tooLarge(body, messageBytesMax);
     if (this.messages >= messagesMax) return `${name} is full: ${this.messages} messages`;
     if (this.bytes + bytes > bytesMax) return `${name} is full: ${this.bytes} octets`;
     if (this.context.kept.bytes + bytes > keptBytesMax) return 'the broker is full';

@@ -134,7 +134,12 @@ export class Message implements Expiring, KeptMessage, MessageNow {
 
 /** What a message counts against the limits of its queue, in octets. */
 export function messageBytes(subject: string, tracker: string, content: readonly Buffer[]): number {
-  let bytes = MESSAGE_OVERHEAD_BYTES + subject.length + tracker.length;
+  return MESSAGE_OVERHEAD_BYTES + subject.length + tracker.length + contentBytes(content);
+}
+
+/** What counts against the limit of one message: the octets of its body, and nothing else. */
+export function contentBytes(content: readonly Buffer[]): number {
+  let bytes = 0;
   for (const frame of content) bytes += frame.length;
   return bytes;
 }

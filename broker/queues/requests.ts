@@ -7,7 +7,8 @@ import type { Session } from '../sessions/session.js';
 import type { Held } from './held.js';
 import { Keys } from './keys.js';
 import { KeptQueue, type Kept, type Sending } from './kept-queue.js';
-import type { Message, RequestKeeper } from './message.js';
+import { contentBytes, type Message, type RequestKeeper } from './message.js';
+import { tooLarge } from '../refusal.js';
 import { nativeOutgoing } from '../sessions/outbox.js';
 import { readWants } from './wants.js';
 
@@ -104,11 +105,9 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
   reply(held: Held, content: readonly Buffer[]): void {
     const { message, session } = held;
     const { messageBytesMax } = this.context.limits;
-    let bytes = 0;
-    for (const frame of content) bytes += frame.length;
+    const bytes = contentBytes(content);
     if (bytes > messageBytesMax) {
-      const reason = `the reply has ${bytes} octets; a message may have ${messageBytesMax}`;
-      this.confirm(held, BAD_INPUT, reason);
+      this.confirm(held, BAD_INPUT, `the reply is refused: ${tooLarge(bytes, messageBytesMax)}`);
       return;
     }
     this.#letGo(held);

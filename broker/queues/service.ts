@@ -178,7 +178,10 @@ export class Service extends RequestQueue {
   /** True for a request whose time has not come yet; it is put back when it comes. */
   #heldBack(message: Message): boolean {
     if (message.notBeforeWallMs === 0) return false;
-    const delayMs = message.notBeforeWallMs - this.context.clock.wallMs();
+    const { notBeforeWallMs, acceptedWallMs } = message;
+    // A wall clock that was set back does not make anybody wait longer than at first.
+    const leftMs = notBeforeWallMs - this.context.clock.wallMs();
+    const delayMs = Math.min(leftMs, notBeforeWallMs - acceptedWallMs);
     if (delayMs <= 0) {
       message.notBeforeWallMs = 0;
       return false;

@@ -2,6 +2,7 @@
 // of MLM/1 and of native sessions. How one stream works stands in stream.ts.
 import type { StreamContext, StreamsContext } from './stream-context.js';
 import { NativeReader, type NativeReaderOptions } from './native-reader.js';
+import { contentBytes } from '../queues/message.js';
 import { refused, type Refusal } from '../refusal.js';
 import type { Session } from '../sessions/session.js';
 import { IdBound } from '../store/id-window.js';
@@ -112,8 +113,7 @@ export class Streams {
     if (stream === undefined) {
       return refused('STREAM SEND before STREAM WRITE: choose a stream first');
     }
-    let bytes = 0;
-    for (const frame of content) bytes += frame.length;
+    const bytes = contentBytes(content);
     if (bytes > this.#context.limits.messageBytesMax) {
       this.noteTooLarge(session, stream, bytes);
       return undefined;

@@ -15,8 +15,6 @@ import { HeldDelivery } from './held.js';
 /** Between two words about the progress of one request, at least, ms. */
 const PROGRESS_EVERY_MS = 100;
 const NOTE_CHARACTERS_MAX = 1000;
-/** What a message counts at the broker beside its content, octets; a little more than that. */
-const OVERHEAD_BYTES = 1024;
 /** Says that the handler of a request that was taken back has stopped. */
 const NOT_READY = 503;
 
@@ -123,7 +121,7 @@ export class HeldRequest implements RequestContext {
   whyTooLarge(content: readonly Buffer[]): string | undefined {
     const { messageBytesMax } = this.#room.native;
     const bytes = bytesOf(content);
-    if (bytes + OVERHEAD_BYTES <= messageBytesMax) return undefined;
+    if (bytes <= messageBytesMax) return undefined;
     return `a result of ${bytes} octets is more than the broker takes, which is ${messageBytesMax}`;
   }
 

@@ -1,7 +1,7 @@
 // Sends mail and requests in native sessions, and waits for the broker's word
 // that it has accepted them. It knows nothing of what is in them.
-import type { NativeCommand } from '../../protocol/index.js';
-import { aborted, type MlmError } from '../errors.js';
+import { STATUS, type NativeCommand } from '../../protocol/index.js';
+import { aborted, MlmError } from '../errors.js';
 import type { Room } from '../room.js';
 import { bytesOf } from '../value.js';
 import type { Sending } from './outbox.js';
@@ -12,7 +12,7 @@ type MessageCommand = NativeCommand<'MAILBOX SEND' | 'SERVICE SEND'>;
  * Sends a message behind everything that was sent before.
  *
  * @param failed told where the broker refuses it, or nothing can be sent any more
- * @throws {MlmError} BUFFER_FULL, CLOSED, DISCONNECTED
+ * @throws {MlmError} BUFFER_FULL, CLOSED, DISCONNECTED, REFUSED
  */
 export function send(
   { connection, native }: Room,
@@ -22,10 +22,28 @@ export function send(
 ): Sending {
   if (connection.over !== undefined) throw connection.over;
   native.outbox.checkRoom();
+  const bytes = bytesOf(command.content);
+  checkBody(bytes, native.messageBytesMax);
   const waiter = { index: 0, accepted, failed };
-  const sending = native.outbox.add(command, bytesOf(command.content), waiter);
+  const sending = native.outbox.add(command, bytes, waiter);
   native.wake();
   return sending;
+}
+
+/**
+ * The broker would refuse a body that is too large, with all that travels with it, and
+ * cuts off who sends one that is far too large.
+ *
+ * @throws {MlmError} REFUSED
+ */
+export function checkBody(bytes: number, bytesMax: number): void {
+  if (bytes <= bytesMax) return;
+  throw new MlmError(
+    'REFUSED',
+    `${bytes} octets are more than a message may have: this broker takes ${bytesMax} ` +
+      '(its option message-bytes-max)',
+    { status: STATUS.FAILED },
+  );
 }
 
 /** As `send`, under a signal: until the message has left, the signal takes it back. */

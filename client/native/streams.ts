@@ -9,8 +9,9 @@ import { checkSignal, checkText } from '../options.js';
 import type { Sent } from '../outbox.js';
 import type { Room } from '../room.js';
 import type { ReadOptions, SendOptions, Stream, StreamReader } from '../stream.js';
-import { encodeShared } from '../value.js';
+import { bytesOf, encodeShared } from '../value.js';
 import { NativeReader } from './reader.js';
+import { checkBody } from './sending.js';
 import type { StreamWriter } from './stream-writer.js';
 
 /** What gathers for a stream becomes a sending of its own at this size, octets. */
@@ -49,8 +50,14 @@ export class NativeStream implements Stream {
   }
 
   publish(subject: string, body?: unknown): boolean {
-    this.#sendSoon(this.#put(subject, body));
-    return this.#room.native.outbox.hasRoom;
+    const { events, native } = this.#room;
+    try {
+      this.#sendSoon(this.#put(subject, body));
+    } catch (error) {
+      if (!(error instanceof MlmError) || error.code !== 'REFUSED') throw error;
+      events.refused({ stream: this.name, count: 1, error });
+    }
+    return native.outbox.hasRoom;
   }
 
   ready(): Promise<void> {
@@ -74,7 +81,7 @@ export class NativeStream implements Stream {
       this.#writer = native.writers.for(this.name, options.address);
     }
     const writer = this.#writer;
-    const bytes = write(writer, subject, body);
+    const bytes = write(writer, subject, body, native.messageBytesMax);
     writer.bytes += bytes;
     native.outbox.gathered(writer, bytes);
     return writer;
@@ -127,14 +134,17 @@ export class NativeStream implements Stream {
   }
 }
 
-/** Writes a message. @returns the octets it takes */
-function write(writer: StreamWriter, subject: string, body: unknown): number {
+/** Writes a message. @returns the octets it takes. @throws {MlmError} REFUSED, INVALID_ARGUMENT */
+function write(writer: StreamWriter, subject: string, body: unknown, bytesMax: number): number {
   const { sections } = writer;
-  if (body instanceof Uint8Array) return sections.append(subject, body);
   if (body === undefined || body instanceof Message || isFrames(body)) {
-    return sections.appendFrames(subject, encodeBody(body));
+    const frames = encodeBody(body);
+    checkBody(bytesOf(frames), bytesMax);
+    return sections.appendFrames(subject, frames);
   }
-  return sections.append(subject, encodeShared(body));
+  const frame = body instanceof Uint8Array ? body : encodeShared(body);
+  checkBody(frame.length, bytesMax);
+  return sections.append(subject, frame);
 }
 
 export class NativeStreams {

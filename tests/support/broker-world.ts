@@ -1,6 +1,6 @@
 // A whole broker without sockets: a fake network, a clock that stands still and
 // a log that is kept. What happens in it depends on nothing but the test.
-import { startBroker, type Broker } from '../../broker/broker.js';
+import { startBroker, type Broker, type BrokerParts } from '../../broker/broker.js';
 import type { Logger, LogFields, LogLevel } from '../../broker/log.js';
 import { resolveOptions, type OptionName } from '../../broker/options.js';
 import { MemoryStore } from '../../broker/store/memory.js';
@@ -30,7 +30,11 @@ export class World {
     this.store = store;
   }
 
-  async start(options: Partial<Record<OptionName, unknown>> = {}): Promise<this> {
+  /** @param rules how long and how safely things are kept, by name */
+  async start(
+    options: Partial<Record<OptionName, unknown>> = {},
+    rules?: BrokerParts['rules'],
+  ): Promise<this> {
     const values = resolveOptions({
       flags: { bind: ['tcp://127.0.0.1:9999'], ephemeral: true, ...options },
     });
@@ -39,6 +43,7 @@ export class World {
       log: this.#logger(),
       store: this.store,
       transport: this.network,
+      ...(rules === undefined ? {} : { rules }),
     });
     return this;
   }

@@ -106,7 +106,9 @@ describe('a request', () => {
   });
 
   it('whose reply is more than the broker takes is bad input, in words', async () => {
-    await client.offer('svc', ({ subject }) => Buffer.alloc(subject === 'r1' ? 999_999 : 900_000));
+    await client.offer('svc', ({ subject }) =>
+      Buffer.alloc(subject === 'r1' ? 1_000_001 : 900_000),
+    );
     broker.link.bring(nativeRequest(1));
     await settle();
     broker.link.bring(nativeRequest(2));
@@ -115,7 +117,7 @@ describe('a request', () => {
       [
         400,
         1,
-        'bad-input: a result of 999999 octets is more than the broker takes, which is 1000000',
+        'bad-input: a result of 1000001 octets is more than the broker takes, which is 1000000',
       ],
       ['REPLY', 2, expect.any(String)],
     ]);
@@ -225,7 +227,7 @@ describe('parts of a result', () => {
     };
     await client.offer('svc', (given) => {
       request = given;
-      emit(Buffer.alloc(1_000_000));
+      emit(Buffer.alloc(1_000_001));
       emit(() => 'a function');
     });
     broker.link.bring(nativeRequest(1));
