@@ -38,8 +38,8 @@ export class NativeReader implements StreamReader, Member, Speaker, CursorMover,
   readonly #onAbort = (): void => this.finish();
   /** True while it reads no further, because too much waits here. */
   #paused = false;
-  /** True while it begins anew with a stream whose sequences begin anew. */
-  #streamIsNew = false;
+  /** True where its next sequence is the one that it is told. */
+  #beginsAnew = false;
   /** The first sequence that may be given out; 0 while the broker has not said. */
   #next = 0;
   /** When the last message that was given out was accepted. */
@@ -159,6 +159,7 @@ export class NativeReader implements StreamReader, Member, Speaker, CursorMover,
   end(error: MlmError | undefined): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#paused = false;
     this.#place.ended();
     this.#error = this.#finished ? undefined : error;
     this.#room.native.leave(this);
@@ -194,20 +195,20 @@ export class NativeReader implements StreamReader, Member, Speaker, CursorMover,
   sessionLost(): void {
     this.#reading.lost();
     this.#said = 0;
-    this.#paused = this.#streamIsNew = false;
+    this.#paused = this.#beginsAnew = false;
     this.#arrivals.clear();
   }
 
   readingOpened(from: number): void {
-    if (this.#next === 0 || this.#streamIsNew) this.#next = from;
-    this.#streamIsNew = false;
+    if (this.#next === 0 || this.#beginsAnew) this.#next = from;
+    this.#beginsAnew = false;
     if (this.#confirmed === 0) this.#confirmed = this.#said = this.#next - 1;
     this.#isReady();
     this.#room.native.speakSoon(this);
   }
 
-  streamIsNew(): void {
-    this.#streamIsNew = true;
+  sequencesBeginAnew(): void {
+    this.#beginsAnew = true;
     this.#confirmed = 0;
   }
 

@@ -15,8 +15,8 @@ export interface ReadingOwner {
   readonly waiting: number;
   /** The broker reads for it, from this sequence on. */
   readingOpened(from: number): void;
-  /** The stream is not the one that it has read of: sequences begin anew. */
-  streamIsNew(): void;
+  /** Sequences that it was to come to are given anew: it goes on where it is told next. */
+  sequencesBeginAnew(): void;
   refused(error: MlmError): void;
 }
 
@@ -91,24 +91,27 @@ export class Reading {
   /**
    * Goes on where it stopped. A broker that keeps streams in memory forgets them
    * when it ends: where the stream is another one than that which was read, all
-   * of it is read that is younger than the last message.
+   * of it is read that is younger than the last message. Where it is the same, but
+   * ends earlier (what was on its way when the broker was killed is gone, and its
+   * sequences are given again), reading goes on at that end.
    */
   goOn({ next, lastTimeMs }: Position): void {
     // What was not compacted before is not compacted now.
     const from = next < this.#whole ? { compact: true, sequence: next } : { sequence: next };
     const life = this.#life;
     this.#ask(from, (value) => {
-      if (numberIn(value, 'life') === life && numberIn(value, 'lastSequence') + 1 >= next) {
+      const end = numberIn(value, 'lastSequence') + 1;
+      const isSame = numberIn(value, 'life') === life;
+      if (isSame && end >= next) {
         this.#opened(value);
         return;
       }
       void this.#cancel(handleIn(value));
-      this.#owner.streamIsNew();
-      if (next < this.#whole) this.open();
-      else {
-        const younger = lastTimeMs === 0 ? 'earliest' : { timeMs: lastTimeMs + 1 };
-        this.#ask(younger, (answer) => this.#opened(answer));
-      }
+      this.#owner.sequencesBeginAnew();
+      const younger = lastTimeMs === 0 ? 'earliest' : { timeMs: lastTimeMs + 1 };
+      if (isSame) this.#ask({ sequence: end }, (answer) => this.#opened(answer));
+      else if (next < this.#whole) this.open();
+      else this.#ask(younger, (answer) => this.#opened(answer));
     });
   }
 

@@ -111,7 +111,7 @@ describe('in the next session it goes on', () => {
 
   it.each([
     ['is another one by now, though it is longer', { life: 8, lastSequence: 100 }],
-    ['is shorter than what was read', { life: 7, lastSequence: 1 }],
+    ['is another one, and shorter', { life: 8, lastSequence: 1 }],
   ])('with what is younger, where the stream %s', async (_, now) => {
     const reader = client.stream('s').read();
     await reader.ready;
@@ -126,6 +126,19 @@ describe('in the next session it goes on', () => {
     // What the broker sent under the handle that was given up is nobody's.
     broker.link.bring(messages(2, [50]), messages(3, [1, 2]));
     expect(await take(reader, 2)).toEqual([1, 2]);
+  });
+
+  it('at the end of a stream that ends earlier now: what was on its way is gone', async () => {
+    stream = { ...stream, lastSequence: 5, from: 9 };
+    const reader = client.stream('s').read();
+    await reader.ready;
+    expect(reader.position).toBe(9);
+    stream = { ...stream, from: 6 };
+    await reconnect();
+    expect(froms()).toEqual([{ sequence: 9 }, { sequence: 6 }]);
+    expect(reader.position).toBe(6);
+    broker.link.bring(messages(2, [9]), messages(3, [6, 7]));
+    expect(await take(reader, 2)).toEqual([6, 7]);
   });
 
   it('compacted, as long as what it has not got was compacted', async () => {
@@ -216,6 +229,7 @@ describe('what waits for it', () => {
     await reader.cancel();
     await settle();
     expect((await reader.next()).done).toBe(true);
+    await settle();
     expect(broker.link.calls('cancel')).toEqual([{ handle: 1 }]);
     expect(froms()).toHaveLength(1);
   });
