@@ -4,7 +4,13 @@
 // `message`, both strings. CONFIRM would say it too, but the C broker ends a
 // session that sends one; and an own subject would break requesters, since the
 // subject of a reply is the subject of its request.
-import { errorReply, ERROR_REPLY_KEY, STRING_BYTES_MAX, textBytes } from '../protocol/index.js';
+import {
+  errorReply,
+  ERROR_REPLY_KEY,
+  STRING_BYTES_MAX,
+  textBytes,
+  workerCodeOf,
+} from '../protocol/index.js';
 import { MlmError } from './errors.js';
 import { decodeValue, textOf } from './value.js';
 
@@ -75,10 +81,9 @@ export function failureOf(thrown: unknown): Failure {
 /** The error for a requester whose request became a dead letter, from what the broker says of it. */
 export function deadLetterError(reason: string, status: number): MlmError {
   const message = reason === '' ? 'no worker could do it' : reason;
-  const workerCode = /(?:^|; the last one: )([^\s:]+): /.exec(reason)?.[1];
   return new MlmError('WORKER_ERROR', `the request failed for good: ${message}`, {
     status,
-    workerCode,
+    workerCode: workerCodeOf(reason),
   });
 }
 

@@ -10,3 +10,8 @@ export const ERROR_REPLY_KEY = '$error';
 export function errorReply(code: string, message: string): Buffer[] {
   return [Buffer.from(encode({ [ERROR_REPLY_KEY]: { code, message } }))];
 }
+
+/** The code of the worker in the reason for which a request was given up; undefined where it has none. */
+export function workerCodeOf(reason: string): string | undefined {
+  return /(?:^|; the last one: )([^\s:]+): /.exec(reason)?.[1];
+}

@@ -12,7 +12,7 @@ export {
   type FieldType,
 } from './commands.js';
 export { decode, encode, encodeHeader, trailer } from './codec.js';
-export { errorReply, ERROR_REPLY_KEY } from './error-reply.js';
+export { errorReply, ERROR_REPLY_KEY, workerCodeOf } from './error-reply.js';
 export { ProtocolError, type ProtocolFault } from './errors.js';
 export { compilePattern, type Pattern } from './pattern.js';
 export { STATUS, type StatusCode } from './status.js';

@@ -323,7 +323,7 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
       attempts,
       reason,
     });
-    this.context.confirmations.tellNative(message, message.tracker, STATUS.FAILED, reason);
+    this.context.confirmations.tellFailed(message, worker, reason);
   }
 
   #holdBack(message: Message, delayMs: number): void {

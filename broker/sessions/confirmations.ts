@@ -1,8 +1,10 @@
 // Tells the sender of a tracked message what became of it: delivered (200, when
-// its receiver confirms), expired (408) or refused (300). A message without a
-// tracker has nobody to tell.
+// its receiver confirms), expired (408), refused or given up (300). A message
+// without a tracker has nobody to tell.
+import { encodeHeader, errorReply, STATUS, workerCodeOf } from '../../protocol/index.js';
 import type { Counters } from '../counters.js';
 import { fitting } from '../refusal.js';
+import { v1Outgoing } from './outbox.js';
 import type { Session } from './session.js';
 import type { Sessions } from './sessions.js';
 
@@ -10,6 +12,12 @@ import type { Sessions } from './sessions.js';
 export interface Origin {
   readonly sender: string;
   readonly origin: Session | undefined;
+}
+
+/** A request that failed for good. */
+export interface FailedRequest extends Origin {
+  readonly subject: string;
+  readonly tracker: string;
 }
 
 export class Confirmations {
@@ -33,6 +41,32 @@ export class Confirmations {
   tellNative(origin: Origin, tracker: string, statusCode: number, statusReason: string): void {
     const session = this.#sessionOf(origin);
     if (session?.isNative === true) this.#send(session, tracker, statusCode, statusReason);
+  }
+
+  /**
+   * Tells that a request failed for good: by CONFIRM 300, or by an error reply where
+   * the requester speaks MLM/1 and waits for mail. It is not kept: who is not there
+   * to hear of it, or leaves its mail unread, is not told.
+   *
+   * @param worker address of the worker that failed last
+   */
+  tellFailed(request: FailedRequest, worker: string, reason: string): void {
+    const session = this.#sessionOf(request);
+    const { subject, tracker } = request;
+    if (session === undefined || tracker === '') return;
+    if (session.isNative) {
+      this.#send(session, tracker, STATUS.FAILED, reason);
+      return;
+    }
+    if (!session.hasRoomFor('mailbox')) {
+      this.#counters.repliesDropped++;
+      return;
+    }
+    const { address } = session;
+    const name = 'MAILBOX DELIVER';
+    const head = encodeHeader({ name, sender: worker, address, subject, tracker });
+    const content = errorReply(workerCodeOf(reason) ?? 'failed', reason);
+    session.deliver('mailbox', v1Outgoing(head, content));
   }
 
   /** A worker says how far it is with a request: its requester hears of it, where it is there to hear. */

@@ -279,3 +279,23 @@ it('a worker of MLM/1 sessions does without: nothing is told, and nothing breaks
   expect(failure).toMatchObject({ code: 'WORKER_ERROR', workerCode: 'UNSUPPORTED' });
   expect(logged('paused')).toEqual([]);
 });
+
+it('a requester of MLM/1 hears of bad input at once, and why', async () => {
+  const { MlmClient } = await import('../../client/client.js');
+  const { Offering } = await import('../../workers/offering.js');
+  const [client, requester] = await Promise.all([
+    MlmClient.connect(endpoint),
+    connect(endpoint, { protocol: 'v1' }),
+  ]);
+  clients.push(client, requester);
+  const worker = defineWorker({
+    service: 's',
+    handle: () => {
+      throw new JobError('bad-input', 'this is no picture');
+    },
+  });
+  await new Offering(worker, client, log).start();
+  const failure = await failureOf(requester.request('s', 'x', 'y', { timeoutMs: 60_000 }));
+  expect(failure).toMatchObject({ code: 'WORKER_ERROR', workerCode: 'bad-input' });
+  expect(failure.message).toContain('this is no picture');
+});

@@ -10,6 +10,7 @@ import {
   type Said,
   type SaidBy,
 } from '../support/fake-native-peer.js';
+import { readWorkerError } from '../../client/worker-error.js';
 import type { World } from '../support/broker-world.js';
 import type { FakePeer } from '../support/fake-transport.js';
 import { messagesOf } from '../support/native-client.js';
@@ -160,6 +161,10 @@ export class Session implements Party {
         return;
       case 'MAILBOX DELIVER':
       case 'SERVICE DELIVER': {
+        if (readWorkerError(command.sender, command.content) !== undefined) {
+          this.#gaveUp(this.#known(command.tracker));
+          return;
+        }
         const message = this.#known(command.tracker);
         if (message !== undefined) kept.given(message, this, undefined, this.#models.nowMs());
         return;
@@ -283,8 +288,15 @@ export class Session implements Party {
       if (state !== 'done') this.#models.fault(`${tracker} was confirmed, and is ${state}`);
     } else if (state === 'sent' && !fields.sender.native) {
       kept.refused(message, this.#models.clean());
-    } else if (state !== 'dead' && state !== 'done' && kept.unseenAttempts === 0) {
-      this.#models.fault(`${tracker} was given up, and is ${state}`);
+    } else this.#gaveUp(message);
+  }
+
+  /** A sender is told that a message failed for good. */
+  #gaveUp(message: Message | undefined): void {
+    if (message === undefined) return;
+    const { state, fields } = message;
+    if (state !== 'dead' && state !== 'done' && this.#models.kept.unseenAttempts === 0) {
+      this.#models.fault(`${fields.id} was given up, and is ${state}`);
     }
   }
 }

@@ -5,6 +5,7 @@ import { decode as unpack, encode as pack } from '@msgpack/msgpack';
 import { BlockReader } from '../../../protocol/index.js';
 import { GatedStore } from '../../support/gated-store.js';
 import { useWorlds, type World } from '../../support/broker-world.js';
+import { request } from '../../support/v1-commands.js';
 import {
   FakeNativePeer,
   mailCredit,
@@ -133,6 +134,27 @@ describe('a reply', () => {
     await world.settle();
     expect(only(asks.read(), 'CONFIRM')).toMatchObject([{ tracker: 't', statusCode: 300 }]);
     expect(await w.ask('dead.counts', {})).toEqual([{ service: 's', letters: 1 }]);
+  });
+
+  it('is an error reply where the requester speaks MLM/1 and its request failed for good', async () => {
+    const world = await startWorld();
+    const w = await worker(world, 'w', { capacity: 2 });
+    const old = await world.client('old');
+    await world.exchange(old, request('s', 'r1', { tracker: 't' }), request('s', 'r2'));
+    const [first, untracked] = await given(world, w);
+    await w.exchange(
+      nativeConfirm(first!, 400, 'bad-input: no picture'),
+      nativeConfirm(untracked!, 400, 'bad-input: no picture either'),
+    );
+    await world.settle();
+    const mail = old.read();
+    expect(mail).toMatchObject([
+      { name: 'MAILBOX DELIVER', sender: 'w', address: 'old', subject: 'r1', tracker: 't' },
+    ]);
+    const [{ content }] = mail as [{ content: Buffer[] }];
+    const why = { code: 'bad-input', message: 'bad-input: no picture' };
+    expect(unpack(content[0]!)).toEqual({ $error: why });
+    expect(await w.ask('dead.counts', {})).toEqual([{ service: 's', letters: 2 }]);
   });
 
   it('to mail is an error that takes nothing from its receiver', async () => {
