@@ -293,13 +293,14 @@ export abstract class KeptQueue implements Keeper, Committer {
   protected drop(message: Message): void {
     message.gone = true;
     message.content = [];
-    this.context.expiry.unwatch(message);
     message.line?.leave(message);
     this.release(message);
   }
 
   /** Gives up a message for good: it was taken, or has expired. */
   protected release(message: Message): void {
+    // Its deadline means nothing any more.
+    this.context.expiry.unwatch(message);
     this.messages--;
     this.bytes -= message.bytes;
     this.context.kept.bytes -= message.bytes;
