@@ -103,6 +103,8 @@ export class Admin {
       requests: service.messages,
       running: service.running,
       bytes: service.bytes,
+      oldestMs: service.oldestMs ?? null,
+      ...service.counts,
     }));
   }
 

@@ -1,5 +1,5 @@
-// What the broker counts. One flat object, so that a count costs one addition;
-// `$broker stats` shows it as it is.
+// What the broker counts: one flat object for all of it, one for each service, so
+// that a count costs one addition; `$broker` shows them as they are.
 
 /** Counts since the broker started. */
 export interface Counters {
@@ -65,4 +65,23 @@ export function newCounters(): Counters {
     sessionsOpened: 0,
     sessionsExpired: 0,
   };
+}
+
+/**
+ * Counts of one service since the broker knows it: a service that nobody offers and
+ * that keeps no request is forgotten, and counts from 0 when it comes again.
+ */
+export interface ServiceCounters {
+  /** Requests accepted from clients. */
+  accepted: number;
+  /** Requests done; those too that a worker of MLM/1 took, which can say no more. */
+  done: number;
+  /** Attempts that failed, for whatever reason. */
+  failed: number;
+  /** Requests that went to the dead letters. */
+  dead: number;
+}
+
+export function newServiceCounters(): ServiceCounters {
+  return { accepted: 0, done: 0, failed: 0, dead: 0 };
 }

@@ -1,7 +1,15 @@
 // What the broker answers to a command that it does not carry out.
-import { STATUS, STRING_BYTES_MAX, textBytes, type StatusCode } from '../protocol/index.js';
+import {
+  fittingText,
+  STATUS,
+  STRING_BYTES_MAX,
+  textBytes,
+  type StatusCode,
+} from '../protocol/index.js';
 
 const REASON_LENGTH_MAX = 80;
+/** Where something was cut off. */
+const CUT = '…';
 
 /** A command was not carried out: the status and the reason that its sender gets. */
 export interface Refusal {
@@ -21,10 +29,14 @@ export function tooLarge(bytes: number, bytesMax: number): string {
 
 /** A reason short enough to be read at a glance, and for the wire, whatever it quotes. */
 export function shorten(reason: string): string {
-  return reason.length > REASON_LENGTH_MAX ? `${reason.slice(0, REASON_LENGTH_MAX - 1)}…` : reason;
+  if (reason.length <= REASON_LENGTH_MAX) return reason;
+  const kept = reason.slice(0, REASON_LENGTH_MAX - CUT.length);
+  // Not half of a character: one beyond 16 bits has two places in a string.
+  return `${/[\ud800-\udbff]$/.test(kept) ? kept.slice(0, -1) : kept}${CUT}`;
 }
 
-/** A reason as it is where it fits the wire, else shortened. */
+/** A reason as it is where it fits the wire, else as much of it as does. */
 export function fitting(reason: string): string {
-  return textBytes(reason) > STRING_BYTES_MAX ? shorten(reason) : reason;
+  if (textBytes(reason) <= STRING_BYTES_MAX) return reason;
+  return `${fittingText(reason, STRING_BYTES_MAX - textBytes(CUT))}${CUT}`;
 }

@@ -209,8 +209,18 @@ const SPECIAL = '\\^$.[](){}|*+?';
 
 /** What a message of `$jobs` tells; undefined where it is of another job, or of no known kind. */
 export function readJobEvent(name: JobName, message: StreamMessage): JobEvent | undefined {
+  return message.subject === subjectOf(name) ? readAnyJobEvent(message, name) : undefined;
+}
+
+/**
+ * What a message of `$jobs` tells, of whatever job.
+ *
+ * @param name the job that it must be of; where none is given, it is the event that says which one
+ * @returns undefined where it is of another job, or of no known kind
+ */
+export function readAnyJobEvent(message: StreamMessage, name?: JobName): JobEvent | undefined {
   const [head] = message.content;
-  if (message.subject !== subjectOf(name) || head === undefined) return undefined;
+  if (head === undefined) return undefined;
   let said: unknown;
   try {
     said = decodeValue([head]);
@@ -220,7 +230,17 @@ export function readJobEvent(name: JobName, message: StreamMessage): JobEvent | 
   if (typeof said !== 'object' || said === null) return undefined;
   const map = said as Readonly<Record<string, unknown>>;
   const event = EVENTS.find((known) => known === map['event']);
-  return event === undefined ? undefined : new JobEvent(name, event, map, message);
+  if (event === undefined) return undefined;
+  const service = textIn(map['service']);
+  // Of two jobs with one subject, `a/b` of `c` and `b` of `c/a`, the service tells which one it is.
+  if (name !== undefined && service !== undefined && service !== name.service) return undefined;
+  return new JobEvent(name ?? nameIn(message.subject, service), event, map, message);
+}
+
+/** @param service what the event says; the first brokers that had jobs did not say it */
+function nameIn(subject: string, service: string | undefined): JobName {
+  const slash = service?.length ?? subject.lastIndexOf('/');
+  return { service: subject.slice(0, slash), id: subject.slice(slash + 1) };
 }
 
 /** What a final event means to who waits for the result. @throws {MlmError} why there is none */

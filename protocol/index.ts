@@ -16,7 +16,7 @@ export { errorReply, ERROR_REPLY_KEY, workerCodeOf } from './error-reply.js';
 export { ProtocolError, type ProtocolFault } from './errors.js';
 export { compilePattern, type Pattern } from './pattern.js';
 export { STATUS, type StatusCode } from './status.js';
-export { STRING_BYTES_MAX, textBytes } from './strings.js';
+export { fittingText, STRING_BYTES_MAX, textBytes } from './strings.js';
 export {
   IDS_REMEMBERED,
   isFromNativeClient,

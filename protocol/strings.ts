@@ -56,6 +56,22 @@ export function textBytes(text: string): number {
 }
 
 /**
+ * As much of the beginning of a text as a string of the wire holds. It ends between
+ * two characters: a pair of surrogates stays whole or goes.
+ */
+export function fittingText(text: string, bytesMax = STRING_BYTES_MAX): string {
+  if (text.length <= bytesMax && textBytes(text) <= bytesMax) return text;
+  let bytes = 0;
+  let end = 0;
+  for (const character of text) {
+    bytes += textBytes(character);
+    if (bytes > bytesMax) break;
+    end += character.length;
+  }
+  return text.slice(0, end);
+}
+
+/**
  * Writes `text` as UTF-8 at `offset`, which must have room for it.
  *
  * @returns the offset after the last octet written

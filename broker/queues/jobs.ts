@@ -80,7 +80,8 @@ export class Jobs {
     content: readonly Buffer[] = [],
   ): void {
     if (!job) return;
-    const head = Buffer.from(pack({ event, ...more }));
+    // The subject alone does not tell where the service ends: either may have a slash.
+    const head = Buffer.from(pack({ event, service, ...more }));
     this.#append(JOBS_STREAM, subjectOf(service, tracker), [head, ...content]);
   }
 }

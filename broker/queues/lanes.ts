@@ -85,6 +85,12 @@ export class Lanes {
     return best;
   }
 
+  /** The requests that are first to be given away, one of each lane and priority. */
+  *firsts(): Generator<Message, undefined> {
+    for (const { line } of this.#lanes.values()) yield* line.firsts();
+    return undefined;
+  }
+
   /** The lane of a request. */
   of({ subject, needs }: Pick<Message, 'subject' | 'needs'>): Lane {
     const known = needs === undefined ? subject : `${needs.id}\0${subject}`;

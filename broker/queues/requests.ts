@@ -3,6 +3,7 @@
 // request is decided in service.ts.
 import { decode as unpack } from '@msgpack/msgpack';
 import { PROGRESS_KIND, STATUS } from '../../protocol/index.js';
+import { newServiceCounters } from '../counters.js';
 import type { Session } from '../sessions/session.js';
 import type { Held } from './held.js';
 import { Keys } from './keys.js';
@@ -33,6 +34,7 @@ export interface RequestName {
 
 export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
   override readonly requests: RequestKeeper = this;
+  readonly counts = newServiceCounters();
   protected readonly keys = new Keys();
   /** Requests that have a tracker, by it. */
   readonly #named = new Map<string, Message>();
@@ -54,18 +56,29 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
       this.noteRefused(sender, reason);
       return reason;
     }
-    if (job !== 1) return super.send(origin, sending, sender);
+    if (job !== 1) return this.#accept(origin, sending, sender);
     const { jobs } = this.context;
     const earlier = again ? undefined : jobs.known(this.name, tracker);
     if (earlier !== undefined) return { commits: this.commits, repeats: earlier };
     if (this.#named.has(nameOf({ sender, tracker, job: true }))) {
       return `service ${this.name} keeps a job with the id "${tracker}" already`;
     }
-    const result = super.send(origin, sending, sender);
+    const result = this.#accept(origin, sending, sender);
     if (typeof result === 'string') return result;
     jobs.remember(this.name, tracker);
     jobs.note(this.name, { job: true, tracker }, 'queued', { sender, subject });
     return result;
+  }
+
+  #accept(origin: Session, sending: Sending, sender: string): Kept | string {
+    const result = super.send(origin, sending, sender);
+    if (typeof result !== 'string') this.counts.accepted++;
+    return result;
+  }
+
+  protected override countDelivery(): void {
+    super.countDelivery();
+    this.counts.done++;
   }
 
   #whyNot({ wants, tracker, job = 0 }: Sending): string | undefined {
@@ -288,6 +301,7 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
   }
 
   #noteFailure(message: Message, worker: string, reason: string): void {
+    this.counts.failed++;
     message.failures.push({ timeMs: this.context.clock.wallMs(), worker, reason });
     while (message.failures.length > FAILURES_MAX) message.failures.shift();
   }
@@ -313,6 +327,7 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
 
   /** To the dead letters, which are written in the same commit in which the queue gives it up. */
   #bury(message: Message, reason: string): void {
+    this.counts.dead++;
     const { attempts, failures } = message;
     this.context.deadLetters.add(this.name, message);
     const worker = failures.at(-1)?.worker ?? '';

@@ -61,6 +61,20 @@ export class Service extends RequestQueue {
     return this.#lanes.patterns;
   }
 
+  /**
+   * How long the request has been waiting that waits for a worker longest, ms; undefined
+   * where none waits. One that waits for its time, or for another one of its key, does not count.
+   */
+  get oldestMs(): number | undefined {
+    let acceptedMs = Infinity;
+    // Of each line the first one is the oldest, but for some of those that have a key.
+    for (const { acceptedWallMs } of this.#lanes.firsts()) {
+      acceptedMs = Math.min(acceptedMs, acceptedWallMs);
+    }
+    if (acceptedMs === Infinity) return undefined;
+    return Math.max(0, this.context.clock.wallMs() - acceptedMs);
+  }
+
   /** A session offers the service. The same offer again changes nothing. */
   offer(session: Session, source: string, terms: OfferTerms): Refusal | undefined {
     const group = this.#lanes.group(source);

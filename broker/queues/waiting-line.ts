@@ -109,6 +109,15 @@ export class PriorityLine {
     return this.#lines.flatMap((line) => line?.drain() ?? []);
   }
 
+  /** The first message of each priority. */
+  *firsts(): Generator<Message, undefined> {
+    for (const line of this.#lines) {
+      const first = line?.peek();
+      if (first !== undefined) yield first;
+    }
+    return undefined;
+  }
+
   #urgent(): WaitingLine | undefined {
     for (let priority = this.#lines.length - 1; priority >= 0; priority--) {
       const line = this.#lines[priority];

@@ -57,6 +57,8 @@ export class Stream implements Committer {
   #gathered: Block[] = [];
   /** Blocks handed to the store, not durable yet. */
   readonly #sealed: Block[] = [];
+  /** Messages that could not be stored, one commit after another. */
+  #lostInEpisode = 0;
 
   /**
    * @param lastSequence the last one that its log holds, for a stream that is not new
@@ -165,6 +167,7 @@ export class Stream implements Committer {
 
   committed(mark: number): void {
     for (const block of this.#settle(mark)) {
+      this.#endEpisode();
       if (this.lastSequence === 0) this.begins = block.first;
       this.lastSequence = block.last;
       this.index?.note(block);
@@ -212,11 +215,21 @@ export class Stream implements Committer {
     for (const { first, last } of lost) refused += last - first + 1;
     if (refused === 0) return;
     this.#context.counters.refused += refused;
-    this.#context.log.error('stream messages could not be stored', {
+    const isFirst = this.#lostInEpisode === 0;
+    this.#lostInEpisode += refused;
+    if (isFirst) {
+      this.#context.log.error('stream messages could not be stored', { stream: this.name, why });
+    }
+  }
+
+  /** Something of it was stored: what was lost before is told once, however often that was. */
+  #endEpisode(): void {
+    if (this.#lostInEpisode === 0) return;
+    this.#context.log.info('stream messages are stored again', {
       stream: this.name,
-      messages: refused,
-      why,
+      lost: this.#lostInEpisode,
     });
+    this.#lostInEpisode = 0;
   }
 
   /** What the broker itself wrote has no sender to be told: it goes with the next commit, within bounds. */

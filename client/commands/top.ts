@@ -28,7 +28,9 @@ export const topCommand: Command<TopArguments> = {
   details:
     'Services with their workers and requests, each worker with its labels, and how many messages\n' +
     'come and go a second. A terminal shows them until Ctrl-C; elsewhere, and with -n, one look is\n' +
-    'printed after the other. A worker is idle, busy, or paused: it takes nothing at the moment.',
+    'printed after the other. A worker is idle, busy, or paused: it takes nothing at the moment.\n' +
+    'OLDEST is how long the request has waited that waits for a worker longest; DONE and FAILED (its\n' +
+    'attempts) and DEAD (dead letters) count since the broker knows the service.',
   examples: [
     ['', 'a page that is kept up to date'],
     ['--every 10 > log', 'a look every ten seconds, into a file'],

@@ -112,6 +112,32 @@ it('cancels a job, of which those who watch are told', async () => {
   expect((await job('cancel', 'render', 'j1')).code).toBe(1);
 });
 
+it('tells services and ids apart that have a slash', async () => {
+  for (const [service, id] of [
+    ['a', 'b/1'],
+    ['a/b', '2'],
+    ['a', '3'],
+  ] as const) {
+    await worker.submit(service, 'x', undefined, { id });
+  }
+  const listed = async (...args: string[]): Promise<unknown> => {
+    const { stdout } = await job('ls', ...args, '--json');
+    return (JSON.parse(stdout) as Record<string, unknown>[]).map(({ service, id }) => [
+      service,
+      id,
+    ]);
+  };
+  const [first, second, third] = [
+    ['a', 'b/1'],
+    ['a/b', '2'],
+    ['a', '3'],
+  ];
+  expect(await listed()).toEqual([first, second, third]);
+  expect(await listed('a')).toEqual([first, third]);
+  expect(await listed('a/b')).toEqual([second]);
+  expect(await listed('a/b/1')).toEqual([]);
+});
+
 it('says what there is not', async () => {
   expect((await job('ls')).stdout).toBe('no jobs\n');
   for (const action of ['show', 'watch', 'retry']) {

@@ -3,6 +3,7 @@
 import {
   JOBS_STREAM,
   patternFor,
+  readAnyJobEvent,
   readJobEvent,
   subjectOf,
   type JobEvent,
@@ -27,8 +28,10 @@ export async function* lastEvents(
   const prefix = service === undefined ? undefined : subjectOf({ service, id: '' });
   const pattern = prefix === undefined ? '' : patternFor(prefix, { prefix: true });
   for await (const message of messages(client, pattern, 'compact', signal)) {
-    const event = readJobEvent(nameOf(message.subject, service), message);
-    if (event !== undefined) yield event;
+    const event = readAnyJobEvent(message);
+    if (event === undefined) continue;
+    // The service `a` has not the jobs of the service `a/b`.
+    if (service === undefined || event.service === service) yield event;
   }
   return undefined;
 }
@@ -71,10 +74,4 @@ async function* messages(
 function noJobs(error: unknown): undefined {
   if (error instanceof MlmError && error.code === 'REFUSED') return undefined;
   throw error;
-}
-
-/** A subject is SERVICE/ID; ids that the SDK makes have no slash, services may. */
-function nameOf(subject: string, service: string | undefined): JobName {
-  const slash = service?.length ?? subject.lastIndexOf('/');
-  return { service: subject.slice(0, slash), id: subject.slice(slash + 1) };
 }

@@ -15,6 +15,12 @@ const RATES = {
   refused: 'refused',
 } as const;
 
+/** What the broker counts of each service, and what it is called where its rate is shown. */
+const SERVICE_RATES = { accepted: 'in', done: 'done', failed: 'failed' } as const;
+
+/** By what is counted: how often a second since the last look, to a tenth; none at the first one. */
+export type Rates = Readonly<Record<string, number>>;
+
 /** How a worker is: `paused` has a capacity of 0. */
 export type WorkerState = 'idle' | 'busy' | 'paused';
 
@@ -35,14 +41,23 @@ export interface ServiceRow {
   readonly idle: number;
   readonly paused: number;
   readonly waiting: number;
+  /** How long the request waits that waits for a worker longest; null where none does. */
+  readonly oldestMs: number | null;
   readonly running: number;
   readonly bytes: number;
+  /** Counts since the broker knows the service. */
+  readonly accepted: number;
+  readonly done: number;
+  /** Attempts that failed. */
+  readonly failed: number;
+  /** Requests that became dead letters. */
+  readonly dead: number;
+  readonly rates: Rates;
 }
 
 export interface Snapshot {
   readonly stats: Fields;
-  /** By what is counted: per second, since the last look; none at the first. */
-  readonly rates: Readonly<Record<string, number>>;
+  readonly rates: Rates;
   readonly services: readonly ServiceRow[];
   readonly workers: readonly WorkerRow[];
 }
@@ -64,21 +79,44 @@ export async function look(
     askTable(client, 'workers', signal),
   ]);
   const rows = workers.map(workerRow);
+  const elapsedMs = elapsedSince(last?.stats, stats);
+  const before = new Map(last?.services.map((row) => [row.service, row]));
   return {
     stats,
-    rates: ratesOf(stats, last?.stats),
-    services: services.map((service) => serviceRow(service, rows)),
+    rates: ratesOf(RATES, stats, last?.stats, elapsedMs),
+    services: services.map((service) => ({
+      ...serviceRow(service, rows),
+      rates: ratesOf(SERVICE_RATES, service, before.get(String(service['service'])), elapsedMs),
+    })),
     workers: rows,
   };
 }
 
-/** By the broker's own clock. One that started anew has no rates yet. */
-function ratesOf(stats: Fields, before: Fields | undefined): Readonly<Record<string, number>> {
-  if (before === undefined || before['pid'] !== stats['pid']) return {};
-  const elapsedMs = numberOf(stats['uptimeMs']) - numberOf(before['uptimeMs']);
+/** By the broker's own clock; 0 where there was no look at this broker before. */
+function elapsedSince(before: Fields | undefined, stats: Fields): number {
+  if (before === undefined || before['pid'] !== stats['pid']) return 0;
+  return numberOf(stats['uptimeMs']) - numberOf(before['uptimeMs']);
+}
+
+/**
+ * How fast counters went.
+ *
+ * @param names the counters, and what their rates are called
+ * @param before how they stood then; where there was nothing to count yet, at 0
+ */
+function ratesOf(
+  names: Readonly<Record<string, string>>,
+  now: Fields,
+  before: object | undefined,
+  elapsedMs: number,
+): Rates {
   if (elapsedMs <= 0) return {};
-  const entries = Object.entries(RATES).map(([counter, name]) => {
-    const counted = numberOf(stats[counter]) - numberOf(before[counter]);
+  const then = { ...before } as Fields;
+  const entries = Object.entries(names).map(([counter, name]) => {
+    const count = numberOf(now[counter]);
+    const earlier = numberOf(then[counter]);
+    // A service that was forgotten meanwhile counts anew.
+    const counted = count < earlier ? count : count - earlier;
     return [name, Math.round((counted * 10_000) / elapsedMs) / 10] as const;
   });
   return Object.fromEntries(entries);
@@ -98,7 +136,7 @@ function workerRow(row: Fields): WorkerRow {
   };
 }
 
-function serviceRow(row: Fields, workers: readonly WorkerRow[]): ServiceRow {
+function serviceRow(row: Fields, workers: readonly WorkerRow[]): Omit<ServiceRow, 'rates'> {
   const own = workers.filter(({ service }) => service === row['service']);
   const inState = (state: WorkerState): number =>
     own.filter((worker) => worker.state === state).length;
@@ -110,8 +148,13 @@ function serviceRow(row: Fields, workers: readonly WorkerRow[]): ServiceRow {
     paused: inState('paused'),
     // What workers hold counts as theirs still.
     waiting: Math.max(0, numberOf(row['requests']) - numberOf(row['running'])),
+    oldestMs: typeof row['oldestMs'] === 'number' ? row['oldestMs'] : null,
     running: numberOf(row['running']),
     bytes: numberOf(row['bytes']),
+    accepted: numberOf(row['accepted']),
+    done: numberOf(row['done']),
+    failed: numberOf(row['failed']),
+    dead: numberOf(row['dead']),
   };
 }
 

@@ -5,7 +5,7 @@ import { Line } from '../shared/line.js';
 import type { Paint } from '../shared/styles.js';
 import { tableLines } from '../shared/table.js';
 import { count, duration, grouped, size } from '../shared/units.js';
-import type { Snapshot, WorkerRow } from './snapshot.js';
+import type { ServiceRow, Snapshot, WorkerRow } from './snapshot.js';
 
 /** @param endpoint where the broker is */
 export function viewLines(snapshot: Snapshot, endpoint: string, paint: Paint): string[] {
@@ -14,7 +14,7 @@ export function viewLines(snapshot: Snapshot, endpoint: string, paint: Paint): s
     new Line(paint).add('title', headOf(snapshot, endpoint)).toString(),
     new Line(paint).add('plain', ratesOf(snapshot)).toString(),
     '',
-    ...(services.length === 0 ? ['no services'] : tableLines(services.map(asFields), paint)),
+    ...(services.length === 0 ? ['no services'] : tableLines(serviceFields(services), paint)),
     '',
     ...(workers.length === 0 ? ['no workers'] : tableLines(workers.map(workerFields), paint)),
   ];
@@ -40,8 +40,27 @@ function ratesOf({ rates }: Snapshot): string {
   return `a second: ${moving.map(([name, rate]) => `${name} ${grouped(rate)}`).join(', ')}`;
 }
 
-function asFields(row: object): Fields {
-  return { ...row };
+/** Columns of what is not as it should be are left out while they would say nothing. */
+function serviceFields(services: readonly ServiceRow[]): Fields[] {
+  const is = (what: (row: ServiceRow) => number): boolean => services.some((row) => what(row) > 0);
+  const paused = is((row) => row.paused);
+  const failed = is((row) => row.failed);
+  const dead = is((row) => row.dead);
+  return services.map((row) => ({
+    service: row.service,
+    waiting: row.waiting,
+    oldestMs: row.oldestMs,
+    running: row.running,
+    busy: row.busy,
+    idle: row.idle,
+    ...(paused ? { paused: row.paused } : {}),
+    'in/s': row.rates['in'] ?? null,
+    'done/s': row.rates['done'] ?? null,
+    ...(failed ? { 'failed/s': row.rates['failed'] ?? null } : {}),
+    done: row.done,
+    ...(failed ? { failed: row.failed } : {}),
+    ...(dead ? { dead: row.dead } : {}),
+  }));
 }
 
 function workerFields({ address, service, state, running, capacity, labels }: WorkerRow): Fields {

@@ -2,6 +2,13 @@ import { decode as unpack } from '@msgpack/msgpack';
 import type { Command } from '../../../protocol/index.js';
 import { useWorlds } from '../../support/broker-world.js';
 import {
+  FakeNativePeer,
+  nativeConfirm,
+  nativeRequest,
+  only,
+  type SaidBy,
+} from '../../support/fake-native-peer.js';
+import {
   brief,
   credit,
   mail,
@@ -99,6 +106,72 @@ it('shows who is there, what they declared and what waits', async () => {
     mailboxMessages: 1,
     serviceRequests: 1,
     streamMessages: 1,
+  });
+});
+
+describe('of a service', () => {
+  const row = async (world: Awaited<ReturnType<typeof startWorld>>): Promise<unknown> =>
+    (await world.view<unknown[]>('services'))[0];
+
+  async function given(peer: FakeNativePeer): Promise<SaidBy<'SERVICE DELIVER'>> {
+    const [delivery] = only(await peer.exchange(), 'SERVICE DELIVER');
+    return delivery!;
+  }
+
+  it('it counts what was accepted, what is done, what failed and what failed for good', async () => {
+    const world = await startWorld({ 'attempts-max': 2 });
+    const worker = await FakeNativePeer.open(world, 'w');
+    await worker.ask('offer', { service: 's' });
+    const asks = await FakeNativePeer.open(world, 'asks');
+    for (let n = 0; n < 3; n++) await asks.exchange(nativeRequest('s', 'x'));
+    expect(await row(world)).toMatchObject({ accepted: 3, done: 0, failed: 0, dead: 0 });
+    const { delivery, epoch } = await given(worker);
+    worker.send({ name: 'REPLY', delivery, epoch, content: [] });
+    worker.send(nativeConfirm(await given(worker)));
+    worker.send(nativeConfirm(await given(worker), 503));
+    await world.settle();
+    // What another worker may do is no attempt.
+    expect(await row(world)).toMatchObject({ accepted: 3, done: 2, failed: 0, dead: 0 });
+    await world.pass(1000);
+    worker.send(nativeConfirm(await given(worker), 300, 'oops'));
+    await world.settle();
+    expect(await row(world)).toMatchObject({ done: 2, failed: 1, dead: 0, requests: 1 });
+    await world.pass(100);
+    worker.send(nativeConfirm(await given(worker), 300, 'oops'));
+    await world.settle();
+    expect(await row(world)).toMatchObject({ done: 2, failed: 2, dead: 1, requests: 0 });
+  });
+
+  it('it counts the job that is sent again once, and what workers of MLM/1 took', async () => {
+    const world = await startWorld();
+    const asks = await FakeNativePeer.open(world, 'asks');
+    const job = nativeRequest('s', 'x', { job: 1, tracker: 'j' });
+    await asks.exchange(job, job);
+    expect(await row(world)).toMatchObject({ accepted: 1, done: 0 });
+    await asks.ask('request.cancel', { service: 's', tracker: 'j' });
+    const old = await world.client('old');
+    await world.exchange(old, offer('s'));
+    await asks.exchange(nativeRequest('s', 'x'));
+    expect(old.read().map(brief)).toEqual(['x']);
+    expect(await row(world)).toMatchObject({ service: 's', accepted: 1, done: 1 });
+  });
+
+  it('it says how long the request waits that waits for a worker longest', async () => {
+    const world = await startWorld();
+    const asks = await FakeNativePeer.open(world, 'asks');
+    await asks.exchange(nativeRequest('s', 'delayed', { delay: 60_000 }));
+    await world.pass(500);
+    expect(await row(world)).toMatchObject({ requests: 1, oldestMs: null });
+    await asks.exchange(nativeRequest('s', 'urgent', { priority: 9 }), nativeRequest('s', 'old'));
+    await world.pass(2000);
+    await asks.exchange(nativeRequest('s', 'young', { wants: { needs: { gpu: true } } }));
+    expect(await row(world)).toMatchObject({ requests: 4, oldestMs: 2000 });
+    const worker = await FakeNativePeer.open(world, 'w');
+    await worker.ask('offer', { service: 's', capacity: 2 });
+    await world.pass(300);
+    expect(await row(world)).toMatchObject({ requests: 4, running: 2, oldestMs: 300 });
+    world.clock.setWall(-10_000);
+    expect(await row(world)).toMatchObject({ oldestMs: 0 });
   });
 });
 

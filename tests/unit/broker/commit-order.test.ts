@@ -90,6 +90,31 @@ describe('a commit that fails', () => {
     ).toHaveLength(1);
   });
 
+  it('of a stream is told once, however many follow, and once more when it is over', async () => {
+    const world = await startWorld({}, store);
+    const writer = await world.client('w');
+    await world.talk(writer, write('s'));
+    for (const episode of [1, 2]) {
+      for (let n = 0; n < 3; n++) {
+        await world.talk(writer, send('lost'), send('lost, too'));
+        store.fail('no room');
+        await world.settle();
+      }
+      expect(world.logged('stream messages could not be stored')).toHaveLength(episode);
+      await world.talk(writer, send('stored'));
+      store.succeed();
+      await world.settle();
+      expect(world.logged('stream messages are stored again')).toHaveLength(episode);
+    }
+    expect(world.logged('stream messages could not be stored')[0]).toMatchObject({
+      level: 'error',
+      fields: { stream: 's', why: 'no room' },
+    });
+    const [over] = world.logged('stream messages are stored again');
+    expect(over).toMatchObject({ level: 'info', fields: { stream: 's', lost: 6 } });
+    expect(world.broker.counters.refused).toBe(12);
+  });
+
   it('leaves what came before and after it in order', async () => {
     const world = await startWorld({}, store);
     const writer = await world.client('w');

@@ -151,7 +151,7 @@ describe('a reply', () => {
     expect(mail).toMatchObject([
       { name: 'MAILBOX DELIVER', sender: 'w', address: 'old', subject: 'r1', tracker: 't' },
     ]);
-    const [{ content }] = mail as [{ content: Buffer[] }];
+    const { content } = mail[0] as unknown as { content: Buffer[] };
     const why = { code: 'bad-input', message: 'bad-input: no picture' };
     expect(unpack(content[0]!)).toEqual({ $error: why });
     expect(await w.ask('dead.counts', {})).toEqual([{ service: 's', letters: 2 }]);
@@ -485,9 +485,9 @@ describe('a job', () => {
     const [second] = await given(world, w);
     await w.exchange(reply(second!, 'result'));
     await world.settle();
-    const by = { job: 's/j1', worker: 'w' };
+    const by = { job: 's/j1', service: 's', worker: 'w' };
     expect(jobEvents(world)).toEqual([
-      { job: 's/j1', event: 'queued', sender: 'asks', subject: 'do' },
+      { job: 's/j1', service: 's', event: 'queued', sender: 'asks', subject: 'do' },
       { ...by, event: 'started', attempt: 1 },
       { ...by, event: 'progress', attempt: 1, fraction: 0.5, note: 'half' },
       { ...by, event: 'partial', attempt: 1, content: ['\xa4some'] },
@@ -561,6 +561,7 @@ describe('a job', () => {
     await world.settle();
     expect(jobEvents(world).at(-1)).toEqual({
       job: 's/j1',
+      service: 's',
       event: 'cancelled',
       reason: 'cancelled by other',
     });

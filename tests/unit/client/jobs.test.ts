@@ -2,7 +2,14 @@
 // wait get them, one by one or many together.
 import { encode as pack } from '@msgpack/msgpack';
 import type { MlmClient } from '../../../client/client.js';
-import { JobIds, patternFor, subjectOf } from '../../../client/jobs.js';
+import {
+  JobIds,
+  patternFor,
+  readAnyJobEvent,
+  readJobEvent,
+  subjectOf,
+} from '../../../client/jobs.js';
+import { StreamMessage } from '../../../client/message.js';
 import type { MlmError } from '../../../client/errors.js';
 import { BlockWriter, compilePattern, textBytes } from '../../../protocol/index.js';
 import { settle } from './fakes.js';
@@ -52,6 +59,40 @@ describe('a pattern', () => {
     const pattern = patternFor(subject);
     expect(textBytes(pattern)).toBeLessThanOrEqual(255);
     expect(compilePattern(pattern).matches(subject)).toBe(true);
+  });
+});
+
+describe('an event', () => {
+  const message = (subject: string, said: Record<string, unknown>): StreamMessage =>
+    new StreamMessage('$jobs', '$broker', subject, [Buffer.from(pack(said))]);
+
+  it.each([
+    ['a', 'b'],
+    ['a/b', 'c'],
+    ['a', 'b/c'],
+    ['/', '/'],
+    ['', '/x'],
+  ])('says of which job it is (%j, %j)', (service, id) => {
+    const event = readAnyJobEvent(message(`${service}/${id}`, { event: 'queued', service }));
+    expect(event).toMatchObject({ service, id, event: 'queued' });
+  });
+
+  it('that does not say so is of a job without a slash in its id', () => {
+    const event = readAnyJobEvent(message('a/b/c', { event: 'started', worker: 'w' }));
+    expect(event).toMatchObject({ service: 'a/b', id: 'c', worker: 'w' });
+  });
+
+  it('of another job with the same subject is not of this one', () => {
+    const [mine, other] = ['a/b', 'a'].map((service) =>
+      message('a/b/c', { event: 'queued', service }),
+    );
+    expect(readJobEvent({ service: 'a/b', id: 'c' }, mine!)).toMatchObject({ service: 'a/b' });
+    expect(readJobEvent({ service: 'a/b', id: 'c' }, other!)).toBeUndefined();
+    expect(readJobEvent({ service: 'a', id: 'b/c' }, other!)).toMatchObject({ id: 'b/c' });
+  });
+
+  it.each([{}, { event: 'of a kind to come' }, { service: 's' }])('%j tells nothing', (said) => {
+    expect(readAnyJobEvent(message('s/j', said))).toBeUndefined();
   });
 });
 

@@ -75,6 +75,24 @@ describe('a request', () => {
     expect(broker.link.ofName('MAILBOX SEND')).toEqual([]);
   });
 
+  it.each(['x', 'ä', '日', '😀'])(
+    'fails with as much of the reason as the wire takes (%s)',
+    async (character) => {
+      const message = character.repeat(300);
+      await client.offer('svc', () => {
+        throw new RequestFailure('bad-input', message);
+      });
+      broker.link.bring(nativeRequest(1));
+      await settle();
+      const [[status, , reason]] = said() as [[number, number, string]];
+      expect(status).toBe(400);
+      expect(`bad-input: ${message}`.startsWith(reason)).toBe(true);
+      const bytes = Buffer.byteLength(reason);
+      expect(bytes).toBeLessThanOrEqual(255);
+      expect(bytes + Buffer.byteLength(character)).toBeGreaterThan(255);
+    },
+  );
+
   it('has what the broker says of it', async () => {
     const gate = new Gate();
     await client.offer('svc', gate.handle);
