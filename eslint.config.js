@@ -22,7 +22,7 @@ function walls(files, { folders = [], owns = [], ignores = [] }) {
         {
           paths: drivers.filter((driver) => !owns.includes(driver.name)),
           patterns: folders.map((folder) => ({
-            group: [`../${folder}/**`, `../../${folder}/**`, `../../../${folder}/**`],
+            group: ['./', '../', '../../', '../../../'].map((up) => `${up}${folder}/**`),
             message: `This folder must not import ${folder}/ (docs/guide.md, "Layout").`,
           })),
         },
@@ -84,7 +84,9 @@ export default tseslint.config(
   walls(['client/commands/**/*.ts'], { folders: notClient, owns: ['yargs', 'yargs/helpers'] }),
   // The list of all commands is the one place that sees every room.
   walls(['client/commands/mlm.ts'], { folders: ['tests'], owns: ['yargs', 'yargs/helpers'] }),
-  walls(['workers/**/*.ts'], { folders: ['broker', 'tests'] }),
+  walls(['workers/**/*.ts'], { folders: ['broker', 'tests', 'testing'] }),
+  // A test wants a broker beside its workers; a worker process never loads one.
+  walls(['workers/testing/test-broker.ts'], { folders: ['tests'] }),
   {
     files: [
       'tests/**/*.ts',

@@ -10,6 +10,20 @@ export interface Progress {
   readonly note?: string | undefined;
 }
 
+const NOTE_CHARACTERS_MAX = 1000;
+
+/** What is said of a progress: a fraction from 0 to 1, a note of a length that travels. */
+export function fittingProgress({ fraction, note }: Progress): Progress {
+  return {
+    ...(isNumber(fraction) && { fraction: Math.min(1, Math.max(0, fraction)) }),
+    ...(note !== undefined && { note: note.slice(0, NOTE_CHARACTERS_MAX) }),
+  };
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === 'number' && !Number.isNaN(value);
+}
+
 /** Reads what a worker said of its progress; what is no such thing is left out. */
 export function readProgress(content: readonly Buffer[]): Progress {
   let said: unknown;

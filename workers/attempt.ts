@@ -71,6 +71,11 @@ function startLimit(
   endEarly: (reason: JobError) => void,
 ): NodeJS.Timeout | undefined {
   if (timeLimitMs === undefined) return undefined;
+  return setTimeout(() => endEarly(timeLimitOver(timeLimitMs)), timeLimitMs);
+}
+
+/** Why an attempt ends whose time is over. */
+export function timeLimitOver(timeLimitMs: number): JobError {
   const message = `it took longer than ${timeLimitMs} ms, the time limit of this worker`;
-  return setTimeout(() => endEarly(new JobError('time-limit', message)), timeLimitMs);
+  return new JobError('time-limit', message);
 }

@@ -14,6 +14,7 @@
 //
 // await runWorkers([shout]); // until SIGTERM, at the broker of MLM_ENDPOINT
 // ```
+export type { LabelChanges } from './announced.js';
 export { startWorkers, type Ending, type WorkerGroup } from './group.js';
 export { Body, JobError, type BodySource, type Job, type JobClient } from './job.js';
 export {

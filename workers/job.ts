@@ -1,6 +1,7 @@
 // What a handler is given: one request as a job, its body, and the ways to say
 // that it failed. It holds no session and runs nothing.
-import { MlmError, type Labels, type Message, type MlmClient } from '../client/index.js';
+import { MlmError, type Message, type MlmClient } from '../client/index.js';
+import type { LabelChanges } from './announced.js';
 import type { WorkerLog } from './log.js';
 
 /** What a body is read from: any message of the SDK, or a test's own. */
@@ -92,9 +93,10 @@ export interface Job {
   readonly extend: () => void;
   /**
    * Changes what the worker says of itself, until it says otherwise: `{ models: ['sam3'] }` once
-   * that is loaded. Requests may need or prefer it. Labels that are not named stay.
+   * that is loaded. Requests may need or prefer it. Labels that are not named stay; `undefined`
+   * takes one away. The worker itself has it, too: `worker.announce`.
    */
-  readonly announce: (labels: Labels) => void;
+  readonly announce: (changes: LabelChanges) => void;
 }
 
 /**

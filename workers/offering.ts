@@ -2,37 +2,39 @@
 // offer as its health says: paused after failures in a row, tried again after a
 // while. The session, and how all workers end, are group.ts.
 import { randomUUID } from 'node:crypto';
-import { MlmError, type Labels, type MlmClient, type Offer } from '../client/index.js';
+import { MlmError, type MlmClient, type Offer } from '../client/index.js';
 import { emitAll, isAsyncIterable } from '../client/partials.js';
 import type { ServiceRequest } from '../client/service-request.js';
 import { failureOf } from '../client/worker-error.js';
 import { Attempt } from './attempt.js';
 import { Health, type Verdict } from './health.js';
-import { Body, JobError, type Job } from './job.js';
+import { Body, JobError, type Job, type JobClient } from './job.js';
 import { logWith, type WorkerLog } from './log.js';
 import type { Worker } from './worker.js';
 
 /** Codes of errors that say why a job was taken from its worker: nobody failed. */
 const TAKEN = new Set(['CANCELLED', 'EXPIRED', 'REVOKED', 'DISCONNECTED', 'CLOSED', 'STOPPED']);
 
+/** What of a session is needed to offer a worker. */
+export type OfferingClient = JobClient & Pick<MlmClient, 'offer' | 'protocol'>;
+
 export class Offering {
   readonly #worker: Worker;
-  readonly #client: MlmClient;
+  readonly #client: OfferingClient;
   readonly #log: WorkerLog;
   readonly #health: Health;
   readonly #attempts = new Set<Attempt>();
   #offer: Offer | undefined;
-  #labels: Labels;
+  #unwatch: () => void = () => undefined;
   #capacity: number;
   #pause: NodeJS.Timeout | undefined;
   #stopping = false;
 
-  constructor(worker: Worker, client: MlmClient, log: WorkerLog) {
+  constructor(worker: Worker, client: OfferingClient, log: WorkerLog) {
     this.#worker = worker;
     this.#client = client;
     this.#log = log;
     this.#health = new Health(worker.failuresMax);
-    this.#labels = worker.labels;
     this.#capacity = worker.capacity;
   }
 
@@ -46,12 +48,16 @@ export class Offering {
     const { service, pattern, capacity, labels, leaseMs, extend } = this.#worker;
     const options = { pattern, capacity, labels, leaseMs, extend };
     this.#offer = await this.#client.offer(service, options, (request) => this.#handle(request));
+    this.#unwatch = this.#worker.onAnnounced(() => this.#onAnnounced());
+    // What was announced meanwhile is not in the offer.
+    if (this.#worker.labels !== labels) this.#onAnnounced();
     this.#log.info('offering', { service, pattern, capacity });
   }
 
   /** Takes no more jobs. @returns resolves when those that run have ended */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#unwatch();
     clearTimeout(this.#pause);
     await this.#offer?.stop();
   }
@@ -62,6 +68,7 @@ export class Offering {
     const cut = this.#attempts.size;
     for (const attempt of this.#attempts) attempt.cutOff(error);
     this.#attempts.clear();
+    this.#unwatch();
     clearTimeout(this.#pause);
     return cut;
   }
@@ -113,7 +120,7 @@ export class Offering {
         request.emit(body);
       },
       extend: () => request.extend(),
-      announce: (labels) => this.#announce(labels),
+      announce: (changes) => this.#worker.announce(changes),
     };
   }
 
@@ -157,15 +164,15 @@ export class Offering {
     this.#update();
   }
 
-  #announce(labels: Labels): void {
-    this.#labels = { ...this.#labels, ...labels };
+  #onAnnounced(): void {
     if (this.#client.protocol === 'native') this.#update();
   }
 
   /** Tells the broker how the offer is now; a paused one says so by a label. */
   #update(): void {
     const paused = this.#capacity === 0;
-    const labels = paused ? { ...this.#labels, paused } : this.#labels;
+    const own = this.#worker.labels;
+    const labels = paused ? { ...own, paused } : own;
     this.#offer?.update({ capacity: this.#capacity, labels }).catch((error: unknown) => {
       const { code, message } = error as MlmError;
       // Where the offer or the client has ended, it has been told elsewhere.

@@ -1,8 +1,8 @@
-// A worker as it is written down: what it offers and what it does. It is a plain
-// description, checked at once; nothing runs and nothing is sent until it is
-// given to `startWorkers` or `runWorkers`.
+// A worker as it is written down: what it offers and what it does. It is a
+// description, checked at once, of which only the labels may change; nothing runs
+// and nothing is sent until it is given to `startWorkers` or `runWorkers`.
 import { MlmError, type Labels } from '../client/index.js';
-import { checkLabels } from '../client/labels.js';
+import { Announced, type LabelChanges } from './announced.js';
 import type { Job } from './job.js';
 
 /** What `defineWorker` takes. */
@@ -45,12 +45,23 @@ export interface Worker {
   readonly service: string;
   readonly pattern: string;
   readonly capacity: number;
+  /** What it says of itself now. */
   readonly labels: Labels;
   readonly leaseMs: number | undefined;
   readonly extend: 'auto' | 'manual';
   readonly timeLimitMs: number | undefined;
   readonly failuresMax: number;
   readonly handle: (job: Job) => unknown;
+  /**
+   * Changes what it says of itself, before it is started or while it runs:
+   * `worker.announce({ models: ['sam3'] })` once that is loaded. Labels that are not named stay;
+   * `undefined` takes one away. (A broker of MLM/1 only is told of no labels.)
+   *
+   * @throws {MlmError} INVALID_ARGUMENT naming the label
+   */
+  readonly announce: (changes: LabelChanges) => void;
+  /** @internal Calls a function after each change. @returns ends that */
+  readonly onAnnounced: (watcher: () => void) => () => void;
 }
 
 const FAILURES_MAX = 5;
@@ -72,7 +83,7 @@ export function defineWorker(definition: WorkerDefinition): Worker {
     `${worker}: capacity is ${String(capacity)}; it must be a whole number of 1 or more`,
   );
   check(typeof handle === 'function', `${worker}: handle must be a function`);
-  checkLabels(labels);
+  const announced = new Announced(labels);
   checkMs(worker, 'leaseMs', leaseMs);
   checkMs(worker, 'timeLimitMs', timeLimitMs);
   check(
@@ -87,12 +98,16 @@ export function defineWorker(definition: WorkerDefinition): Worker {
     service,
     pattern,
     capacity,
-    labels,
+    get labels() {
+      return announced.labels;
+    },
     leaseMs,
     extend,
     timeLimitMs,
     failuresMax,
     handle,
+    announce: (changes: LabelChanges) => announced.change(changes),
+    onAnnounced: (watcher: () => void) => announced.watch(watcher),
   });
 }
 

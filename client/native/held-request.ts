@@ -8,13 +8,12 @@ import { encodeBody } from '../body.js';
 import type { Timer } from '../clock.js';
 import { MlmError } from '../errors.js';
 import type { Room } from '../room.js';
-import type { Progress, RequestContext } from '../service-request.js';
+import { fittingProgress, type Progress, type RequestContext } from '../service-request.js';
 import { asBuffer, bytesOf } from '../value.js';
 import { HeldDelivery } from './held.js';
 
 /** Between two words about the progress of one request, at least, ms. */
 const PROGRESS_EVERY_MS = 100;
-const NOTE_CHARACTERS_MAX = 1000;
 /** Says that the handler of a request that was taken back has stopped. */
 const NOT_READY = 503;
 
@@ -69,12 +68,9 @@ export class HeldRequest implements RequestContext {
     this.#controller?.abort(error);
   }
 
-  progress({ fraction, note }: Progress): void {
+  progress(progress: Progress): void {
     if (this.isOver || !this.#held.isHeld) return;
-    this.#progress = {
-      ...(isNumber(fraction) && { fraction: Math.min(1, Math.max(0, fraction)) }),
-      ...(note !== undefined && { note: note.slice(0, NOTE_CHARACTERS_MAX) }),
-    };
+    this.#progress = fittingProgress(progress);
     if (this.#pace === undefined) this.#sayProgress();
   }
 
@@ -147,8 +143,4 @@ export class HeldRequest implements RequestContext {
     this.#pace = undefined;
     this.#progress = undefined;
   }
-}
-
-function isNumber(value: unknown): value is number {
-  return typeof value === 'number' && !Number.isNaN(value);
 }

@@ -278,8 +278,8 @@ export class NativeServices implements ServiceVerbs, Member {
   }
 }
 
-/** Why the broker has taken a request back. */
-function revocation(status: number, reason: string): MlmError {
+/** Why the broker has taken a request back, as the reason of the handler's signal. */
+export function revocation(status: number, reason: string): MlmError {
   const why = reason === '' ? '' : `: ${reason}`;
   if (status === STATUS.CANCELLED) {
     return new MlmError('CANCELLED', `the request was cancelled${why}`, { status });

@@ -4,7 +4,7 @@ import { defineWorker, type WorkerDefinition } from '../../../workers/index.js';
 const handle = (): undefined => undefined;
 
 it('a worker has its defaults', () => {
-  expect(defineWorker({ service: 'speak', handle })).toEqual({
+  expect(defineWorker({ service: 'speak', handle })).toMatchObject({
     service: 'speak',
     pattern: '',
     capacity: 1,
@@ -30,8 +30,31 @@ it('a worker keeps what was said, and cannot be changed', () => {
     handle,
   };
   const worker = defineWorker(definition);
-  expect(worker).toEqual(definition);
+  expect(worker).toMatchObject(definition);
   expect(Object.isFrozen(worker)).toBe(true);
+});
+
+describe('what a worker says of itself', () => {
+  it('changes when it announces that: what it does not name stays, undefined takes away', () => {
+    const worker = defineWorker({ service: 's', labels: { gpu: true, models: [] }, handle });
+    const seen: unknown[] = [];
+    const end = worker.onAnnounced(() => seen.push(worker.labels));
+    worker.announce({ models: ['sam3'], slot: 1 });
+    worker.announce({ slot: undefined });
+    end();
+    worker.announce({ models: [] });
+    expect(seen).toEqual([
+      { gpu: true, models: ['sam3'], slot: 1 },
+      { gpu: true, models: ['sam3'] },
+    ]);
+    expect(worker.labels).toEqual({ gpu: true, models: [] });
+  });
+
+  it('stays as it is where that cannot be said', () => {
+    const worker = defineWorker({ service: 's', labels: { gpu: true }, handle });
+    expect(() => worker.announce({ gpu: {} as unknown as boolean })).toThrow('"gpu" must be');
+    expect(worker.labels).toEqual({ gpu: true });
+  });
 });
 
 it.each([
