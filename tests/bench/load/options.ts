@@ -46,6 +46,8 @@ export interface RoleOptions {
   /** Clients connected at once, for `churn`. */
   readonly batch?: number;
   readonly seconds?: number;
+  /** How long one job takes, ms; for the workers of a fan-out. */
+  readonly waitMs?: number;
 }
 
 /** What a role reports at its end. Times: nanoseconds of the system's monotonic clock. */
@@ -66,6 +68,8 @@ export interface RoleResult {
   readonly sent?: number;
   readonly p50Us?: number;
   readonly p99Us?: number;
+  /** How long one job really took, ms, on average. */
+  readonly workMs?: number;
 }
 
 const defaults: Required<Omit<RoleOptions, 'endpoint'>> = {
@@ -81,6 +85,7 @@ const defaults: Required<Omit<RoleOptions, 'endpoint'>> = {
   sessions: 1,
   batch: 100,
   seconds: 1,
+  waitMs: 0,
 };
 
 /** The command line that stands for these options. */

@@ -4,6 +4,7 @@ import type { Comparison, Group } from '../comparison.js';
 import { malamuteC } from '../peers/malamute-c.js';
 import { malamuteTs } from '../peers/ours.js';
 import { speed } from '../scenarios/speed.js';
+import { FAN_OUT_NOTE, fanOutComparison } from './fan-out.js';
 import { REQUESTS_IN_FLIGHT, serviceComparisons, WORKERS } from './services.js';
 import { streamComparisons } from './streams.js';
 
@@ -19,10 +20,12 @@ export function native(main: string | undefined, cPrefix: string | undefined): G
         ' NATS core keeps nothing; JetStream keeps files and flushes them every two minutes, Redis every second: their defaults.',
       `Requests: ${REQUESTS_IN_FLIGHT} in flight, ${WORKERS} workers, each takes ${REQUESTS_IN_FLIGHT / WORKERS} at a time.` +
         ' A rate counts from the first message after a warm-up to the last one received.',
+      FAN_OUT_NOTE,
     ],
     comparisons: [
       ...streamComparisons(main),
       ...serviceComparisons(main),
+      fanOutComparison(main),
       ...keptComparisons(main, cPrefix),
     ],
   };

@@ -6,9 +6,15 @@ type Play = (options: Required<RoleOptions>) => Promise<void>;
 
 /** Imported when asked for: a role loads only the client library that it uses. */
 const families: Record<string, () => Promise<Record<string, Play>>> = {
-  ours: async () => ({ ...(await import('./roles-ours.js')) }),
+  ours: async () => ({
+    ...(await import('./roles-ours.js')),
+    ...(await import('./roles-fan-out-ours.js')),
+  }),
   nats: async () => ({ ...(await import('./roles-nats.js')) }),
-  redis: async () => ({ ...(await import('./roles-redis.js')) }),
+  redis: async () => ({
+    ...(await import('./roles-redis.js')),
+    ...(await import('./roles-fan-out-redis.js')),
+  }),
   bare: async () => ({ ...(await import('./roles-bare.js')) }),
 };
 
