@@ -1,0 +1,113 @@
+// Many jobs at once for workers of different speeds: none is lost, none is done
+// twice, and nobody who is idle waits, so that the fast ones do more and all are
+// done as soon as can be. Time is counted in ticks of the test, not in hours of a
+// clock: the broker's part of it is nothing.
+import { decode as unpack } from '@msgpack/msgpack';
+import type { MlmClient } from '../../client/index.js';
+import { range, World } from '../support/sessions.js';
+
+const JOBS = 1000;
+/** How many ticks a job takes each of the workers. */
+const SPEEDS = [1, 1, 1, 1, 2, 2, 3, 4];
+
+const world = new World();
+afterEach(() => world.close());
+
+/** A worker that does one job at a time, in so many ticks. */
+class TickingWorker {
+  readonly did: number[] = [];
+  readonly #ticksEach: number;
+  readonly #begun: () => void;
+  #job: { readonly number: number; readonly finish: () => void } | undefined;
+  #left = 0;
+
+  /** @param begun called when it begins a job */
+  constructor(ticksEach: number, begun: () => void) {
+    this.#ticksEach = ticksEach;
+    this.#begun = begun;
+  }
+
+  get isBusy(): boolean {
+    return this.#job !== undefined;
+  }
+
+  async offer(client: MlmClient): Promise<void> {
+    await client.offer('fan-out', async (request) => {
+      const number = Number(request.value());
+      await new Promise<void>((finish) => {
+        this.#job = { number, finish };
+        this.#left = this.#ticksEach;
+        this.#begun();
+      });
+      return number * 2;
+    });
+  }
+
+  tick(): void {
+    if (this.#job === undefined || --this.#left > 0) return;
+    this.did.push(this.#job.number);
+    this.#job.finish();
+    this.#job = undefined;
+  }
+}
+
+/** The smallest number of ticks in which all jobs can be done. */
+function idealTicks(): number {
+  let ticks = 0;
+  const canBeDone = (): number =>
+    SPEEDS.reduce((sum, ticksEach) => sum + Math.floor(ticks / ticksEach), 0);
+  while (canBeDone() < JOBS) ticks++;
+  return ticks;
+}
+
+/** How often each job succeeded, as its events tell. */
+async function successes(client: MlmClient): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
+  const { lastSequence } = await client.streamInfo('$jobs');
+  for await (const { sequence, subject, content } of client
+    .stream('$jobs')
+    .read({ from: 'earliest' })) {
+    const { event } = unpack(content[0]!) as { event: string };
+    if (event === 'succeeded') counts.set(subject, (counts.get(subject) ?? 0) + 1);
+    if (sequence === lastSequence) break;
+  }
+  return counts;
+}
+
+it('1000 jobs and eight workers of different speeds', async () => {
+  await world.broker();
+  const asking = await world.client();
+  let begun = (): void => undefined;
+  const workers = SPEEDS.map((ticksEach) => new TickingWorker(ticksEach, () => begun()));
+  for (const worker of workers) await worker.offer(await world.client());
+  const jobs = await Promise.all(
+    range(1, JOBS).map((n) => asking.submit('fan-out', 'double', n, { id: `job-${n}` })),
+  );
+  const results = Promise.all(jobs.map(async (job) => (await job.result()).value()));
+
+  const done = (): number => workers.reduce((sum, { did }) => sum + did.length, 0);
+  const busy = (): number => workers.filter(({ isBusy }) => isBusy).length;
+  let ticks = 0;
+  for (; done() < JOBS; ticks++) {
+    // While jobs wait, no worker does.
+    while (busy() < Math.min(workers.length, JOBS - done())) {
+      await new Promise<void>((resolve) => (begun = resolve));
+    }
+    for (const worker of workers) worker.tick();
+  }
+
+  expect(await results).toEqual(range(1, JOBS).map((n) => n * 2));
+  const did = workers.flatMap((worker) => worker.did);
+  expect(did.toSorted((a, b) => a - b)).toEqual(range(1, JOBS));
+  const succeeded = await successes(asking);
+  expect(succeeded.size).toBe(JOBS);
+  expect(new Set(succeeded.values())).toEqual(new Set([1]));
+
+  // The last job may have gone to the slowest worker.
+  const slowest = SPEEDS.at(-1)!;
+  expect(ticks).toBeLessThan(idealTicks() + slowest);
+  for (const [at, ticksEach] of SPEEDS.entries()) {
+    const least = Math.floor((idealTicks() - slowest) / ticksEach);
+    expect(workers[at]!.did.length).toBeGreaterThanOrEqual(least);
+  }
+});
