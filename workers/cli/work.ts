@@ -30,6 +30,7 @@ export interface WorkArguments extends BrokerArguments {
   readonly exitCode?: readonly string[];
   readonly persistent?: boolean;
   readonly startLimit?: string;
+  readonly readyLabel?: readonly string[];
 }
 
 type CommandOption = Command<WorkArguments>['options'][string];
@@ -88,6 +89,7 @@ export const workCommand: Command<WorkArguments> = {
     'exit-code': texts('what a status means, STATUS=MEANING, as 3=bad-input'),
     persistent: { type: 'boolean', describe: 'keep one process, and feed it JSON lines' },
     'start-limit': text('start-limit', 'with --persistent: wait so long for {"ready": true}'),
+    'ready-label': texts('with --start-limit: what it says of itself while it is ready'),
     address: text('address', 'the address of this process [MLM_ADDRESS]'),
     drain: text('drain', 'how long to let requests finish at the end; 7s unless said'),
     ...BROKER_OPTIONS,

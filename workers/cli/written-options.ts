@@ -23,6 +23,7 @@ const OPTION_OF: Readonly<Record<string, string>> = {
   exitCodes: 'exit-code',
   persistent: 'persistent',
   startLimit: 'start-limit',
+  readyLabels: 'ready-label',
 };
 
 /** The options that describe a service: a configuration says that itself. */
@@ -33,7 +34,7 @@ export function serviceOptionsIn(given: WorkArguments): string[] {
 
 /** The configuration that the options say, as a file would hold it. */
 export function writtenOptions(service: string, given: WorkArguments): unknown {
-  const { inputFile, outputFile, input, output, label, exitCode, capacity } = given;
+  const { inputFile, outputFile, input, output, label, readyLabel, exitCode, capacity } = given;
   const files = inputFile && pairs('input-file', inputFile);
   const written = {
     command: given.command,
@@ -52,6 +53,7 @@ export function writtenOptions(service: string, given: WorkArguments): unknown {
     exitCodes: exitCode && pairs('exit-code', exitCode),
     persistent: given.persistent,
     startLimit: given.startLimit,
+    readyLabels: readyLabel && mapValues(pairs('ready-label', readyLabel), labelValue),
   };
   return { services: { [service]: said(written) } };
 }

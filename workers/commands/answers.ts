@@ -9,7 +9,9 @@ import { fromBase64 } from './sources.js';
 
 /** What a command says. */
 export type Answer =
-  | { readonly kind: 'ready' }
+  | { readonly kind: 'ready'; readonly labels: unknown }
+  /** What it has at hand from now on. */
+  | { readonly kind: 'labels'; readonly labels: unknown }
   | { readonly kind: 'result'; readonly id: number; readonly result: unknown }
   | { readonly kind: 'error'; readonly id: number; readonly error: Error }
   | {
@@ -54,8 +56,9 @@ function bodyJson(body: RequestBody, hasFiles: boolean): string {
 export function answerOf(line: Buffer): Answer | undefined {
   const said = parse(line);
   if (said === undefined) return undefined;
-  if (said['ready'] === true) return { kind: 'ready' };
-  const { id } = said;
+  const { id, labels } = said;
+  if (said['ready'] === true) return { kind: 'ready', labels };
+  if (id === undefined && labels !== undefined) return { kind: 'labels', labels };
   if (typeof id !== 'number') return undefined;
   if ('result' in said) return { kind: 'result', id, result: said['result'] };
   if ('error' in said) return { kind: 'error', id, error: errorOf(said['error']) };

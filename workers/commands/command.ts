@@ -1,6 +1,7 @@
 // A wrapped command as it is written down, checked and with its defaults: what
 // runs, what it is given, what of it is the reply, and its bounds. A plain
 // description; nothing runs here.
+import type { Labels } from '../../client/index.js';
 import type { ExitRules } from './exits.js';
 import type { OutputFiles } from './outputs.js';
 import type { Source } from './sources.js';
@@ -62,6 +63,8 @@ export interface CommandSpec {
   readonly timeLimitMs: number | undefined;
   /** How long a command that stays may take to say that it is ready, ms; without it, it need not. */
   readonly startLimitMs: number | undefined;
+  /** What the worker says of itself, beside its labels, while a command that stays is ready. */
+  readonly readyLabels: Labels;
   readonly memoryBytesMax: number | undefined;
   /** How long it may take to end once it was asked to, ms. */
   readonly graceMs: number;

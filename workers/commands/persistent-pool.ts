@@ -2,6 +2,7 @@
 // that is free, or waits for it. How one of them is fed and kept alive stands in
 // persistent-process.ts.
 import { requestLine, resultAs } from './answers.js';
+import type { Labels } from '../../client/index.js';
 import type { CommandSpec } from './command.js';
 import type { CommandContext } from './context.js';
 import { reasonOf } from './failure.js';
@@ -20,13 +21,24 @@ export class PersistentPool {
   readonly #free: PersistentProcess[];
   readonly #waiting: ((process: PersistentProcess) => void)[] = [];
 
-  /** Starts the commands at once, so that they have loaded what they need when they are asked. */
-  constructor(spec: CommandSpec, capacity: number, folders: JobFolders, log: WorkerLog) {
+  /**
+   * Starts the commands at once, so that they have loaded what they need when they are asked.
+   *
+   * @param onLabels told what each of them has at hand, when that has changed
+   */
+  constructor(
+    spec: CommandSpec,
+    capacity: number,
+    folders: JobFolders,
+    log: WorkerLog,
+    onLabels: (labels: readonly Labels[]) => void = () => undefined,
+  ) {
     this.#spec = spec;
     this.#folders = folders;
+    const changed = (): void => onLabels(this.#processes.map(({ labels }) => labels));
     this.#processes = Array.from(
       { length: capacity },
-      () => new PersistentProcess(spec, folders, log),
+      () => new PersistentProcess(spec, folders, log, changed),
     );
     this.#free = [...this.#processes];
   }

@@ -2,10 +2,12 @@
 // started again after a while where it dies. Which of several gets a request is
 // not decided here.
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Labels } from '../../client/index.js';
+import { checkLabels } from '../../client/labels.js';
 import { answerOf, type Answer } from './answers.js';
 import type { CommandSpec } from './command.js';
 import { failureOfExit, said } from './exits.js';
-import { failure, reasonOf, timeOver } from './failure.js';
+import { failure, messageOf, reasonOf, timeOver } from './failure.js';
 import type { JobFolder, JobFolders } from './job-folder.js';
 import { LineCutter, Tail } from './lines.js';
 import type { Report } from './reports.js';
@@ -34,6 +36,7 @@ export class PersistentProcess {
   readonly #spec: CommandSpec;
   readonly #folders: JobFolders;
   readonly #log: WorkerLog;
+  readonly #onLabels: () => void;
   readonly #closing = new AbortController();
   #tail = new Tail(TAIL_BYTES);
   #lastId = 0;
@@ -41,22 +44,31 @@ export class PersistentProcess {
   /** Ends in a row without an answer in between. */
   #deaths = 0;
   #isReady = false;
+  /** What the process itself says that it has at hand. */
+  #said: Labels = {};
   /** The process that takes requests, or is on its way. */
   #ready: Promise<ProcessGroup>;
   #group: ProcessGroup | undefined;
   /** Resolves when that process has ended, and the next one is on its way. */
   #life: Promise<void> = Promise.resolve();
 
-  constructor(spec: CommandSpec, folders: JobFolders, log: WorkerLog) {
+  /** @param onLabels told when its labels have changed */
+  constructor(spec: CommandSpec, folders: JobFolders, log: WorkerLog, onLabels: () => void) {
     this.#spec = spec;
     this.#folders = folders;
     this.#log = log;
+    this.#onLabels = onLabels;
     this.#ready = this.#start();
   }
 
   /** Whether it would begin with a request at once. */
   get isReady(): boolean {
     return this.#isReady && this.#group?.isStopping === false;
+  }
+
+  /** What it has at hand now: nothing while it is not ready. */
+  get labels(): Labels {
+    return this.#isReady ? { ...this.#spec.readyLabels, ...this.#said } : {};
   }
 
   /**
@@ -123,6 +135,7 @@ export class PersistentProcess {
     ready.then(
       () => {
         this.#isReady = true;
+        this.#onLabels();
       },
       () => undefined,
     );
@@ -186,6 +199,8 @@ export class PersistentProcess {
 
   #again(): void {
     this.#isReady = false;
+    this.#said = {};
+    this.#onLabels();
     this.#ready = this.#start();
   }
 
@@ -212,7 +227,10 @@ export class PersistentProcess {
       const running = this.#running;
       if (running !== undefined) running.bytes += line.length;
       if (running !== undefined && running.bytes >= bytesMax) this.#tooMuch();
-      else if (answer?.kind === 'ready') ready();
+      else if (answer?.kind === 'ready') {
+        this.#takeLabels(answer.labels);
+        ready();
+      } else if (answer?.kind === 'labels') this.#takeLabels(answer.labels);
       else if (answer === undefined || answer.id !== running?.id) this.#noise(line);
       else this.#hear(answer, running);
     });
@@ -221,7 +239,17 @@ export class PersistentProcess {
     return isReady;
   }
 
-  #hear(answer: Exclude<Answer, { kind: 'ready' }>, { onReport }: Running): void {
+  #takeLabels(labels: unknown): void {
+    if (labels === undefined) return;
+    try {
+      this.#said = checkLabels(labels as Labels);
+      this.#onLabels();
+    } catch (error) {
+      this.#log.warn('the command says labels that cannot be', { reason: messageOf(error) });
+    }
+  }
+
+  #hear(answer: Exclude<Answer, { kind: 'ready' | 'labels' }>, { onReport }: Running): void {
     if (answer.kind === 'progress' || answer.kind === 'event') {
       onReport(answer);
       return;

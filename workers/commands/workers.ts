@@ -10,6 +10,7 @@ import { JobFolders } from './job-folder.js';
 import { askModel } from './openai/ask.js';
 import { ModelServer } from './openai/server.js';
 import { PersistentPool } from './persistent-pool.js';
+import { WarmLabels } from './warm-labels.js';
 import { runCommand } from './run-command.js';
 
 /** Does one request. */
@@ -43,17 +44,18 @@ export class CommandWorkers {
   }
 
   #workerOf(service: ServiceConfig): Worker {
-    const run = this.#runOf(service);
-    return defineWorker({
+    const worker = defineWorker({
       service: service.service,
       pattern: service.pattern,
       capacity: service.capacity,
       labels: service.labels,
       handle: (job: Job) => this.#keep(run(job)),
     });
+    const run = this.#runOf(service, new WarmLabels(worker));
+    return worker;
   }
 
-  #runOf(service: ServiceConfig): Run {
+  #runOf(service: ServiceConfig, warm: WarmLabels): Run {
     if (service.kind === 'openai') {
       const server = this.#serverAt(service.model.url);
       return (context) => askModel(service.model, server, context);
@@ -61,7 +63,9 @@ export class CommandWorkers {
     const folders = (this.#folders ??= new JobFolders());
     const { command, persistent, capacity } = service;
     if (!persistent) return (context) => runCommand(command, folders, context);
-    const pool = new PersistentPool(command, capacity, folders, this.#log);
+    const pool = new PersistentPool(command, capacity, folders, this.#log, (labels) =>
+      warm.update(labels),
+    );
     this.#pools.push(pool);
     return (context) => pool.run(context);
   }

@@ -179,6 +179,11 @@ brokr: tcp://x:1
       'command[1]: in a folder of your own, "body.x" could name any file',
     ],
     ['command: [cat]\nstartLimit: 5s', 'startLimit: is for a persistent command only'],
+    ['command: [cat]\nreadyLabels: {a: 1}', 'readyLabels: is for a persistent command only'],
+    [
+      'command: [cat]\npersistent: true\nreadyLabels: {a: 1}',
+      'readyLabels: needs a startLimit: then the command says itself when it is ready',
+    ],
     [
       'command: [cat, "{{subject}}"]\npersistent: true',
       'command[1]: a persistent command is started before',

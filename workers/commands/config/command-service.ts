@@ -47,6 +47,7 @@ export function commandSpec(
     outputBytesMax: written.outputMax ?? OUTPUT_BYTES_MAX,
     timeLimitMs: written.timeLimit,
     startLimitMs: written.startLimit,
+    readyLabels: written.readyLabels ?? {},
     memoryBytesMax: written.memoryLimit,
     graceMs: written.grace ?? GRACE_MS,
     exits: { exitCodes: written.exitCodes ?? new Map(), errors: written.errors ?? [] },
@@ -76,15 +77,24 @@ function variablesOf(
 
 /** What does not fit together. */
 export function commandProblems(written: WrittenCommandService): Problem[] {
-  const { persistent = false, folder, command, startLimit } = written;
+  const { persistent = false, folder, command } = written;
   const templates = placed(command.args);
-  const needless = { path: ['startLimit'], message: 'is for a persistent command only' };
   return [
-    ...(startLimit === undefined || persistent ? [] : [needless]),
+    ...readinessProblems(written),
     ...progressProblems(written),
     ...(folder === undefined ? [] : templates.flatMap(pathProblems)),
     ...(persistent ? persistentProblems(written, templates) : []),
   ];
+}
+
+function readinessProblems(written: WrittenCommandService): Problem[] {
+  const { persistent = false, startLimit, readyLabels } = written;
+  const needless = (['startLimit', 'readyLabels'] as const)
+    .filter((key) => !persistent && written[key] !== undefined)
+    .map((key) => ({ path: [key], message: 'is for a persistent command only' }));
+  if (!persistent || readyLabels === undefined || startLimit !== undefined) return needless;
+  const message = 'needs a startLimit: then the command says itself when it is ready';
+  return [{ path: ['readyLabels'], message }];
 }
 
 function progressProblems({ progress, output, persistent = false }: WrittenCommandService) {

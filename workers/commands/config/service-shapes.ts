@@ -39,6 +39,7 @@ export function commandService(resolve: (path: string) => string) {
     command: commandShape(resolve),
     persistent: flag.optional(),
     startLimit: duration.optional(),
+    readyLabels: labels.optional(),
     input: input.optional(),
     output: output.optional(),
     progress: oneOf(['stderr', 'stdout', 'percent', 'none']).optional(),
