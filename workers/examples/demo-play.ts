@@ -1,128 +1,134 @@
-// The play of the demonstration: who is started with what, what is waited for,
-// and what is counted. How processes are kept stands in demo-processes.ts, how
-// all this ends in demo.ts.
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { connect, type MlmClient } from 'malamute-ts';
-import type { Processes } from './demo-processes.js';
-import { picturesIn } from './picture-files.js';
+// The play of the demonstration: who is started with what, who is killed when, and
+// what is counted. What demonstrations have in common, and how they end, stands in
+// demo-stage.ts.
+import { readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+import { connect } from 'malamute-ts';
+import { requirePipeline } from 'malamute-ts/workers';
+import { newsLine, readNews, type JobNews } from './demo-events.js';
+import type { Part } from './demo-processes.js';
+import { MLM, startBroker, until, untilReady, type Stage } from './demo-stage.js';
 
-const BROKER = script('../../broker/main.js');
-const TAIL = script('../../client/commands/mlm-tail.js');
-const WORKER = script('./resize-worker.js');
-const REQUESTER = script('./resize-folder.js');
+const WORKERS = ['worker-1', 'worker-2', 'worker-3'];
+/** The worker that begins with this item of this step is killed. */
+const DEADLY = { step: 'card', index: 1 };
+/** How soon the broker takes a silent worker for dead, ms: nobody wants to watch it wait. */
+const SILENCE_MS = 3000;
+/** The job that is the run itself is the last one that ends. */
+const RUNS = 'pipelines';
 
-const WORKERS = ['worker-1', 'worker-2'];
-const LOOK_MS = 50;
-/** How long the broker, or the workers and readers, may take to be there. */
-const READY_MS = 20_000;
-
-function script(path: string): string {
-  return fileURLToPath(new URL(path, import.meta.url));
-}
-
-/** What the demonstration works with. */
-export interface Stage {
-  /** The folder with the pictures, and the one for what becomes of them. */
-  readonly pictures: string;
-  readonly output: string;
-  /** A folder for files that are nobody's business. */
-  readonly folder: string;
-  readonly processes: Processes;
-  /** Shows a line. */
-  readonly say: (name: string, line: string) => void;
-  /** Fires when it is over, done or not. */
-  readonly over: AbortSignal;
+/** What the demonstration is made of: paths. */
+export interface StudioFiles {
+  /** The services, and what is done with them. */
+  readonly workers: string;
+  readonly pipeline: string;
+  /** For the inputs of the pipeline, in their order. */
+  readonly inputs: readonly string[];
 }
 
 /**
  * Plays it once.
  *
- * @returns how many pictures each worker did, by its address
+ * @returns who did what, in lines
  * @throws {Error} where something is not there in time; a process that fails tells `processes`
  */
-export async function play(stage: Stage): Promise<Map<string, number>> {
-  const { pictures, output, processes, say, over } = stage;
-  const names = picturesIn(pictures);
-  if (names.length === 0) throw new Error(`there is no picture in ${pictures}`);
-  const endpoint = await startBroker(stage);
-  const env = { MLM_ENDPOINT: endpoint, MLM_LOG_LEVEL: 'warn' };
-  for (const address of WORKERS) {
-    // Pictures are quick: a job that takes longer waits for a broker that is gone.
-    const own = { MLM_ADDRESS: address, MLM_DRAIN_TIMEOUT: '1000' };
-    const worker = processes.start(address, WORKER, [], { env: { ...env, ...own } });
-    say(address, `offers "resize" (pid ${worker.pid ?? 0})`);
-  }
-  const count = String(names.length);
-  const tail = processes.start('mlm-tail', TAIL, ['results', '-n', count], { env, ends: true });
-  say('mlm-tail', `follows the stream "results" (pid ${tail.pid ?? 0})`);
+export async function play(stage: Stage, files: StudioFiles): Promise<string[]> {
+  const { output, processes, say, over } = stage;
+  const pipeline = requirePipeline(files.pipeline, readFileSync(files.pipeline, 'utf8'));
+  const services = [...new Set([...pipeline.steps.values()].map(({ service }) => service))];
+  const endpoint = await startBroker(stage, ['--timeout', String(SILENCE_MS)]);
+  const env = { MLM_ENDPOINT: endpoint, MLM_LOG_LEVEL: 'error' };
+  const workers = new Map(
+    WORKERS.map((name) => [name, startWorker(stage, name, files.workers, env)] as const),
+  );
+  const history = new History((name) => {
+    workers.get(name)?.kill();
+    say('demo', `${name} is killed (SIGKILL) in the middle of its work`);
+  });
+  const tail = processes.start('mlm-tail', MLM, ['tail', '$jobs', '--json'], {
+    env,
+    shown: (line) => history.take(line),
+  });
+  say('mlm-tail', `follows the stream "$jobs" (pid ${tail.pid ?? 0})`);
 
   const client = await connect(endpoint, { signal: over });
   over.addEventListener('abort', () => void client.close());
-  const counted = countResults(client, names.length);
-  await untilReady(client, over);
-  const requester = processes.start('requester', REQUESTER, [pictures, output], {
-    env,
-    ends: true,
+  const offered = Object.fromEntries(services.map((service) => [service, WORKERS.length]));
+  await untilReady(client, { services: offered, streams: { $jobs: 1 } }, over);
+  const run = processes.start(
+    'mlm-run',
+    MLM,
+    ['run', files.pipeline, ...files.inputs, '--out', output],
+    { env, ends: true },
+  );
+  const given = files.inputs.map((path) => basename(path)).join(' and ');
+  say('mlm-run', `runs the pipeline "${pipeline.name}" over ${given} (pid ${run.pid ?? 0})`);
+  await run.ended;
+  await until('the end of all jobs', over, () => history.isOver);
+  return history.summary();
+}
+
+/** One that offers all tools, as it would on a machine of its own. */
+function startWorker(
+  { processes, folder, say }: Stage,
+  name: string,
+  config: string,
+  env: Readonly<Record<string, string>>,
+): Part {
+  // What a killed worker leaves behind goes away with the folder.
+  const own = { MLM_ADDRESS: name, MLM_DRAIN_TIMEOUT: '1000', TMPDIR: folder };
+  const worker = processes.start(name, MLM, ['work', '--config', config], {
+    env: { ...env, ...own },
   });
-  say('requester', `sends ${count} pictures (pid ${requester.pid ?? 0})`);
-  const [counts] = await Promise.all([counted, requester.ended, tail.ended]);
-  return counts;
+  say(name, `offers the tools of workers.yaml (pid ${worker.pid ?? 0})`);
+  return worker;
 }
 
-/** @returns the broker's endpoint */
-async function startBroker({ processes, folder, say, over }: Stage): Promise<string> {
-  const readyFile = join(folder, 'broker.json');
-  const args = ['--bind', 'tcp://127.0.0.1:*', '--ephemeral', '--ready-file', readyFile];
-  // It is stopped last: what then still waits is for processes that were killed.
-  args.push('--drain-timeout', '500');
-  const env = { MLM_LOG_LEVEL: 'warn' };
-  const broker = processes.start('broker', BROKER, args, { env, quiet: true });
-  await until('the broker', over, () => existsSync(readyFile));
-  const { endpoints } = JSON.parse(readFileSync(readyFile, 'utf8')) as { endpoints: string[] };
-  const [endpoint = ''] = endpoints;
-  say('broker', `listens on ${endpoint} (pid ${broker.pid ?? 0})`);
-  return endpoint;
-}
+/** What has happened to the jobs so far. */
+class History {
+  readonly #kill: (worker: string) => void;
+  #killed: string | undefined;
+  #isOver = false;
+  /** Jobs that are done, with who did them; and those that the killed worker left. */
+  readonly #done = new Map<string, string>();
+  readonly #left: string[] = [];
 
-/** Waits until the broker knows both workers, and both readers of the results. */
-async function untilReady(client: MlmClient, over: AbortSignal): Promise<void> {
-  await until('the workers and mlm-tail', over, async () => {
-    const services = await askBroker<{ service: string; workers: number }>(client, 'services.json');
-    const streams = await askBroker<{ stream: string; readers: number }>(client, 'streams.json');
-    const workers = services.find(({ service }) => service === 'resize')?.workers ?? 0;
-    const readers = streams.find(({ stream }) => stream === 'results')?.readers ?? 0;
-    return workers === WORKERS.length && readers === 2;
-  });
-}
-
-async function askBroker<Row>(client: MlmClient, subject: string): Promise<Row[]> {
-  const reply = await client.request('$broker', subject);
-  return JSON.parse(reply.text()) as Row[];
-}
-
-/** Reads the results until there is one for each picture. @returns the number of each worker's */
-async function countResults(client: MlmClient, results: number): Promise<Map<string, number>> {
-  const counts = new Map(WORKERS.map((address) => [address, 0]));
-  let seen = 0;
-  for await (const { sender } of client.stream('results').read()) {
-    counts.set(sender, (counts.get(sender) ?? 0) + 1);
-    if (++seen === results) break;
+  /** @param kill called once, with the worker that is to die */
+  constructor(kill: (worker: string) => void) {
+    this.#kill = kill;
   }
-  return counts;
-}
 
-/** Waits until something holds. @throws {Error} where it does not in time, or all is over */
-async function until(
-  what: string,
-  over: AbortSignal,
-  holds: () => boolean | Promise<boolean>,
-): Promise<void> {
-  const deadlineMs = performance.now() + READY_MS;
-  while (!(await holds())) {
-    if (performance.now() > deadlineMs) throw new Error(`${what}: not ready in ${READY_MS} ms`);
-    await pause(LOOK_MS, undefined, { signal: over });
+  /** True once the run was shown to its end. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Takes a line of `mlm tail --json`. @returns what is shown of it, if anything is */
+  take(line: string): string | undefined {
+    const news = readNews(line);
+    if (news.service === RUNS) this.#isOver ||= news.event === 'succeeded';
+    else this.#note(news);
+    return news.service === RUNS || news.event === 'queued' ? undefined : newsLine(news);
+  }
+
+  #note({ step, index, event, worker }: JobNews): void {
+    const job = `${step} ${index + 1}`;
+    if (event === 'succeeded') this.#done.set(job, worker);
+    if (event === 'retrying' && worker === this.#killed) this.#left.push(job);
+    if (event !== 'started' || this.#killed !== undefined) return;
+    if (step !== DEADLY.step || index !== DEADLY.index) return;
+    this.#killed = worker;
+    // After the line that tells why.
+    setImmediate(() => this.#kill(worker));
+  }
+
+  summary(): string[] {
+    const shares = WORKERS.map((name) => {
+      const jobs = [...this.#done].filter(([, worker]) => worker === name).map(([job]) => job);
+      const did = `${name} did ${jobs.length === 0 ? 'nothing' : jobs.join(', ')}`;
+      if (name !== this.#killed) return `${did}.`;
+      return `${did}, and was killed; others then did ${this.#left.join(', ')}.`;
+    });
+    return [...shares, `All ${this.#done.size} jobs are done. What was made:`];
   }
 }

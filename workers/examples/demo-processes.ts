@@ -1,4 +1,4 @@
-// The processes of the demonstration: started together, watched while it runs,
+// The processes of a demonstration: started together, watched while it runs,
 // and none left when it ends, however it ends. What they do is not known here.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -7,6 +7,8 @@ import type { Readable } from 'node:stream';
 /** How long a process may take to end after SIGTERM, ms; longer than a worker may drain. */
 const STOP_MS = 10_000;
 
+type Shown = (line: string) => string | undefined;
+
 export interface StartOptions {
   /** Added to what all of them get. */
   readonly env?: Readonly<Record<string, string>>;
@@ -14,6 +16,12 @@ export interface StartOptions {
   readonly ends?: boolean;
   /** Whether what it prints is not shown; its complaints always are. */
   readonly quiet?: boolean;
+  /** What is shown of a line that it prints, if anything is. Default: the line. */
+  readonly shown?: Shown;
+}
+
+function same(line: string): string {
+  return line;
 }
 
 /** One process. */
@@ -22,6 +30,8 @@ export interface Part {
   readonly pid: number | undefined;
   /** Resolves when it has ended and all its lines were shown. */
   readonly ended: Promise<void>;
+  /** Ends it at once, by SIGKILL; nobody minds. */
+  kill(): void;
 }
 
 interface Entry extends Part {
@@ -50,23 +60,30 @@ export class Processes {
 
   /** Runs a script of this project. Variables of the user's own broker do not reach it. */
   start(name: string, script: string, args: readonly string[], options: StartOptions = {}): Part {
-    const { env = {}, ends = false, quiet = false } = options;
+    const { env = {}, ends = false, quiet = false, shown = same } = options;
+    let isMeant = false;
     const child = spawn(process.execPath, [script, ...args], {
       env: { ...environment(), ...env },
       stdio: ['ignore', quiet ? 'ignore' : 'pipe', 'pipe'],
     });
-    for (const output of [child.stdout, child.stderr]) this.#show(name, output);
+    this.#show(name, child.stdout, shown);
+    this.#show(name, child.stderr, same);
     const ended = new Promise<void>((resolve) => {
       child.once('error', (error) => {
         this.#fail(new Error(`${name} cannot be started: ${error.message}`));
         resolve();
       });
       child.once('close', (code, signal) => {
-        if (!this.#stopping && !(ends && code === 0)) this.#fail(endOf(name, code, signal));
+        if (!this.#stopping && !isMeant && !(ends && code === 0))
+          this.#fail(endOf(name, code, signal));
         resolve();
       });
     });
-    const entry = { name, pid: child.pid, ended, child };
+    const kill = (): void => {
+      isMeant = true;
+      child.kill('SIGKILL');
+    };
+    const entry = { name, pid: child.pid, ended, kill, child };
     this.#entries.push(entry);
     return entry;
   }
@@ -85,9 +102,12 @@ export class Processes {
     for (const { child } of this.#entries) child.kill('SIGKILL');
   }
 
-  #show(name: string, output: Readable | null): void {
+  #show(name: string, output: Readable | null, shown: Shown): void {
     if (output === null) return;
-    createInterface({ input: output }).on('line', (line) => this.#print(name, line));
+    createInterface({ input: output }).on('line', (line) => {
+      const text = shown(line);
+      if (text !== undefined) this.#print(name, text);
+    });
   }
 }
 
