@@ -10,6 +10,9 @@ const JOBS = 1000;
 /** How many ticks a job takes each of the workers. */
 const SPEEDS = [1, 1, 1, 1, 2, 2, 3, 4];
 
+/** Jobs go hand over hand, which takes long where the machine is busy with other things. */
+const PATIENCE_MS = 120_000;
+
 const world = new World();
 afterEach(() => world.close());
 
@@ -74,40 +77,44 @@ async function successes(client: MlmClient): Promise<Map<string, number>> {
   return counts;
 }
 
-it('1000 jobs and eight workers of different speeds', async () => {
-  await world.broker();
-  const asking = await world.client();
-  let begun = (): void => undefined;
-  const workers = SPEEDS.map((ticksEach) => new TickingWorker(ticksEach, () => begun()));
-  for (const worker of workers) await worker.offer(await world.client());
-  const jobs = await Promise.all(
-    range(1, JOBS).map((n) => asking.submit('fan-out', 'double', n, { id: `job-${n}` })),
-  );
-  const results = Promise.all(jobs.map(async (job) => (await job.result()).value()));
+it(
+  '1000 jobs and eight workers of different speeds',
+  async () => {
+    await world.broker();
+    const asking = await world.client();
+    let begun = (): void => undefined;
+    const workers = SPEEDS.map((ticksEach) => new TickingWorker(ticksEach, () => begun()));
+    for (const worker of workers) await worker.offer(await world.client());
+    const jobs = await Promise.all(
+      range(1, JOBS).map((n) => asking.submit('fan-out', 'double', n, { id: `job-${n}` })),
+    );
+    const results = Promise.all(jobs.map(async (job) => (await job.result()).value()));
 
-  const done = (): number => workers.reduce((sum, { did }) => sum + did.length, 0);
-  const busy = (): number => workers.filter(({ isBusy }) => isBusy).length;
-  let ticks = 0;
-  for (; done() < JOBS; ticks++) {
-    // While jobs wait, no worker does.
-    while (busy() < Math.min(workers.length, JOBS - done())) {
-      await new Promise<void>((resolve) => (begun = resolve));
+    const done = (): number => workers.reduce((sum, { did }) => sum + did.length, 0);
+    const busy = (): number => workers.filter(({ isBusy }) => isBusy).length;
+    let ticks = 0;
+    for (; done() < JOBS; ticks++) {
+      // While jobs wait, no worker does.
+      while (busy() < Math.min(workers.length, JOBS - done())) {
+        await new Promise<void>((resolve) => (begun = resolve));
+      }
+      for (const worker of workers) worker.tick();
     }
-    for (const worker of workers) worker.tick();
-  }
 
-  expect(await results).toEqual(range(1, JOBS).map((n) => n * 2));
-  const did = workers.flatMap((worker) => worker.did);
-  expect(did.toSorted((a, b) => a - b)).toEqual(range(1, JOBS));
-  const succeeded = await successes(asking);
-  expect(succeeded.size).toBe(JOBS);
-  expect(new Set(succeeded.values())).toEqual(new Set([1]));
+    expect(await results).toEqual(range(1, JOBS).map((n) => n * 2));
+    const did = workers.flatMap((worker) => worker.did);
+    expect(did.toSorted((a, b) => a - b)).toEqual(range(1, JOBS));
+    const succeeded = await successes(asking);
+    expect(succeeded.size).toBe(JOBS);
+    expect(new Set(succeeded.values())).toEqual(new Set([1]));
 
-  // The last job may have gone to the slowest worker.
-  const slowest = SPEEDS.at(-1)!;
-  expect(ticks).toBeLessThan(idealTicks() + slowest);
-  for (const [at, ticksEach] of SPEEDS.entries()) {
-    const least = Math.floor((idealTicks() - slowest) / ticksEach);
-    expect(workers[at]!.did.length).toBeGreaterThanOrEqual(least);
-  }
-});
+    // The last job may have gone to the slowest worker.
+    const slowest = SPEEDS.at(-1)!;
+    expect(ticks).toBeLessThan(idealTicks() + slowest);
+    for (const [at, ticksEach] of SPEEDS.entries()) {
+      const least = Math.floor((idealTicks() - slowest) / ticksEach);
+      expect(workers[at]!.did.length).toBeGreaterThanOrEqual(least);
+    }
+  },
+  PATIENCE_MS,
+);

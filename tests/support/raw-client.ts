@@ -6,7 +6,7 @@ import { decode, encode, type Command } from '../../protocol/index.js';
 import { brief, CLOSE, open, PING, request } from './v1-commands.js';
 
 /** How long an answer may take before a test fails, ms. */
-const ANSWER_WAIT_MS = 10_000;
+const ANSWER_WAIT_MS = 25_000;
 
 export interface RawClientOptions {
   /** A routing id of its own; without one, ZeroMQ makes it. */
