@@ -27,13 +27,17 @@ export class DatabaseFile {
    * @throws {Error} where it cannot, saying why
    */
   checkFor(bytes: number, removes: boolean): void {
-    if (inodeOf(this.path) !== this.#inode) {
-      throw new Error(
-        `${this.path} was removed or replaced while the broker runs; put it back, or start the broker again`,
-      );
-    }
+    this.requireThere();
     if (bytes < this.#tooMuch || removes || this.#free() > bytes) return;
     throw new Error(DISK_FULL);
+  }
+
+  /** @throws {Error} where it is not the file any more that was opened */
+  requireThere(): void {
+    if (inodeOf(this.path) === this.#inode) return;
+    throw new Error(
+      `${this.path} was removed or replaced while the broker runs; put it back, or start the broker again`,
+    );
   }
 
   /** A commit has succeeded. */

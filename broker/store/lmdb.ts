@@ -1,10 +1,12 @@
-// The store on disk, in LMDB. What gathers between two commits is one
-// transaction, written and flushed off the main thread; blocks and kept messages
-// are read straight from the memory map. A commit that fails leaves the disk as
-// it was: what it would have added is dropped, what it would have removed is
-// removed by the next one.
-import type { Database, RootDatabase } from 'lmdb';
+// The store on disk, in LMDB. What gathers between two commits is written
+// together, off the main thread (lmdb-writer.ts); blocks and kept messages are
+// read straight from the memory map, or from memory where only the commit log has
+// them. A commit that fails leaves the disk as it was: what it would have added is
+// dropped, what it would have removed is removed by the next one.
+import type { RootDatabase } from 'lmdb';
 import { lastSequenceOf, lastTimeOf, type Block } from '../../protocol/records.js';
+import { TABLES, type Change } from './changes.js';
+import { CommitLog, readCommitLog } from './commit-log.js';
 import { DatabaseFile } from './database-file.js';
 import { decodeKept, encodeKept } from './kept-codec.js';
 import {
@@ -22,58 +24,58 @@ import {
   streamOf,
   type LogExtent,
 } from './lmdb-layout.js';
+import { appliedOf, apply, LmdbWriter, type Logged, type Tables } from './lmdb-writer.js';
 import { openDatabase, openingError, type OpenDatabase } from './open-database.js';
+import { RecentBlocks } from './recent-blocks.js';
 import { exceeds } from './retention.js';
 import type { KeptMessage, KeptQueueContent, Retention, Store, StoredStream } from './store.js';
 
 const TRIM_KEYS_MAX = 256;
-
-type Table = Database<Buffer, Buffer>;
 
 interface Log {
   readonly id: number;
   readonly name: string;
   bytes: number;
   lastSequence: number;
-  /** As on disk, for a commit that fails. */
-  durable: LogExtent;
+  /** How far it is durable. */
+  durableSequence: number;
   /** Keys of the oldest blocks, to trim from; read when needed. */
   oldest: Buffer[];
   /** Blocks that begin before this sequence were trimmed. */
   trimmedBelow: number;
 }
 
-/** One change: a value to put, or a key to remove. */
-interface Change {
-  readonly table: Table;
-  readonly key: Buffer;
-  readonly value: Buffer | undefined;
-}
-
 export class LmdbStore implements Store {
   readonly persistent = true;
   readonly #file: DatabaseFile;
   readonly #root: RootDatabase<Buffer, Buffer>;
-  readonly #whyFailed: OpenDatabase['whyFailed'];
-  readonly #logsTable: Table;
-  readonly #streamsTable: Table;
-  readonly #keptTable: Table;
-  readonly #documentsTable: Table;
+  readonly #tables: Tables;
+  readonly #writer: LmdbWriter;
+  readonly #recents = new RecentBlocks();
   readonly #logs = new Map<string, Log>();
   readonly #touched = new Set<Log>();
   #changes: Change[] = [];
+  /** What is being committed. */
+  #underWay: readonly Change[] = [];
   #nextId = 1;
 
-  private constructor(file: DatabaseFile, { root, whyFailed }: OpenDatabase) {
-    this.#file = file;
+  private constructor(file: string, { root, whyFailed }: OpenDatabase, flush: boolean) {
+    this.#file = new DatabaseFile(file);
     this.#root = root;
-    this.#whyFailed = whyFailed;
-    const table = { encoding: 'binary', keyEncoding: 'binary' } as const;
-    this.#logsTable = root.openDB<Buffer, Buffer>('logs', table);
-    this.#streamsTable = root.openDB<Buffer, Buffer>('streams', table);
-    this.#keptTable = root.openDB<Buffer, Buffer>('kept', table);
-    this.#documentsTable = root.openDB<Buffer, Buffer>('documents', table);
-    for (const { key, value } of this.#streamsTable.getRange()) this.#loadLog(key, value);
+    this.#tables = tablesOf(root);
+    this.#writer = new LmdbWriter({
+      file: this.#file,
+      root,
+      tables: this.#tables,
+      whyFailed,
+      log: flush ? openLog(file, root, this.#tables) : undefined,
+      written: (commit) => {
+        this.#recents.written(commit);
+        // Reads from here on see what was just written.
+        root.resetReadTxn();
+      },
+    });
+    for (const { key, value } of this.#tables.streams.getRange()) this.#loadLog(key, value);
   }
 
   /**
@@ -87,7 +89,7 @@ export class LmdbStore implements Store {
   static open(file: string, options: { flush: boolean }): LmdbStore {
     const database = openDatabase(file, options);
     try {
-      return new LmdbStore(new DatabaseFile(file), database);
+      return new LmdbStore(file, database, options.flush);
     } catch (cause) {
       void database.root.close();
       throw openingError(file, cause);
@@ -99,12 +101,12 @@ export class LmdbStore implements Store {
   }
 
   *queues(): Generator<KeptQueueContent> {
-    const range = this.#keptTable.getRange()[Symbol.iterator]();
+    const range = this.#tables.kept.getRange()[Symbol.iterator]();
     let next = range.next();
     const takeWhile = function* (store: LmdbStore, prefix: Buffer): Generator<KeptMessage> {
       while (next.done !== true && isOfQueue(next.value.key, prefix)) {
         const { key, value } = next.value;
-        const message = store.#readKept(sequenceOfKept(key), value);
+        const message = store.#decode(sequenceOfKept(key), value);
         next = range.next();
         yield message;
       }
@@ -117,7 +119,7 @@ export class LmdbStore implements Store {
     }
   }
 
-  #readKept(sequence: number, value: Buffer): KeptMessage {
+  #decode(sequence: number, value: Buffer): KeptMessage {
     try {
       return decodeKept(sequence, value);
     } catch (cause) {
@@ -131,7 +133,7 @@ export class LmdbStore implements Store {
     log.lastSequence = block.last;
     this.#touched.add(log);
     const key = logKey(log.id, block.first, block.bytes.length);
-    this.#changes.push({ table: this.#logsTable, key, value: block.bytes });
+    this.#changes.push({ table: 'logs', key, value: block.bytes });
   }
 
   readBlock(stream: string, sequence: number): Block | undefined {
@@ -139,6 +141,14 @@ export class LmdbStore implements Store {
     if (log === undefined) return undefined;
     // What was trimmed may still lie there until the next commit.
     const from = Math.max(sequence, log.trimmedBelow);
+    return (
+      this.#recents.find(log.id, from) ??
+      this.#readFromDisk(log, from) ??
+      this.#recents.firstAfter(log.id, from)
+    );
+  }
+
+  #readFromDisk(log: Log, from: number): Block | undefined {
     const key = this.#keyAtOrBefore(log, from) ?? this.#keyAfter(log, from);
     if (key === undefined) return undefined;
     const block = this.#blockAt(key);
@@ -159,17 +169,23 @@ export class LmdbStore implements Store {
       log.trimmedBelow = firstSequenceOf(oldest.key) + 1;
       log.bytes -= blockBytesOf(oldest.key);
       this.#touched.add(log);
-      this.#changes.push({ table: this.#logsTable, key: oldest.key, value: undefined });
+      this.#changes.push({ table: 'logs', key: oldest.key, value: undefined });
     }
+    this.#recents.trimmed(log.id, log.trimmedBelow);
   }
 
   dropStream(stream: string): void {
     const log = this.#logs.get(stream);
     if (log === undefined) return;
     this.trim(stream, { bytesMax: 0 }, 0);
+    // What is not there yet must not come later.
+    for (const { table, key, value } of [...this.#underWay, ...this.#changes]) {
+      if (table !== 'logs' || value === undefined || streamOf(key) !== log.id) continue;
+      this.#changes.push({ table, key, value: undefined });
+    }
     this.#logs.delete(stream);
     this.#touched.delete(log);
-    this.#changes.push({ table: this.#streamsTable, key: Buffer.from(stream), value: undefined });
+    this.#changes.push({ table: 'streams', key: Buffer.from(stream), value: undefined });
   }
 
   streamBytes(stream: string): number {
@@ -178,20 +194,27 @@ export class LmdbStore implements Store {
 
   keep(queue: string, message: KeptMessage): void {
     const key = keptKey(queue, message.sequence);
-    this.#changes.push({ table: this.#keptTable, key, value: encodeKept(message) });
+    this.#changes.push({ table: 'kept', key, value: encodeKept(message) });
+  }
+
+  readKept(queue: string, sequence: number): KeptMessage | undefined {
+    const key = keptKey(queue, sequence);
+    const waiting = this.#writer.waiting('kept', key);
+    const value = waiting === undefined ? this.#tables.kept.get(key) : waiting.value;
+    return value === undefined ? undefined : this.#decode(sequence, value);
   }
 
   release(queue: string, sequence: number): void {
-    this.#changes.push({ table: this.#keptTable, key: keptKey(queue, sequence), value: undefined });
+    this.#changes.push({ table: 'kept', key: keptKey(queue, sequence), value: undefined });
   }
 
   setDocument(kind: string, name: string, value: Buffer | undefined): void {
-    this.#changes.push({ table: this.#documentsTable, key: documentKey(kind, name), value });
+    this.#changes.push({ table: 'documents', key: documentKey(kind, name), value });
   }
 
   *documents(kind: string): Generator<[string, Buffer]> {
     const start = documentKey(kind, '');
-    for (const { key, value } of this.#documentsTable.getRange({ start })) {
+    for (const { key, value } of this.#tables.documents.getRange({ start })) {
       if (!key.subarray(0, start.length).equals(start)) return;
       yield [key.toString('utf8', start.length), Buffer.from(value)];
     }
@@ -199,12 +222,8 @@ export class LmdbStore implements Store {
 
   commit(): Promise<void> | undefined {
     for (const log of this.#touched) {
-      const change = {
-        table: this.#streamsTable,
-        key: Buffer.from(log.name),
-        value: encodeLog(log.id, log),
-      };
-      this.#changes.push(change);
+      const value = encodeLog(log.id, log);
+      this.#changes.push({ table: 'streams', key: Buffer.from(log.name), value });
     }
     if (this.#changes.length === 0) return undefined;
     const changes = this.#changes;
@@ -217,28 +236,31 @@ export class LmdbStore implements Store {
   async close(): Promise<void> {
     // What cannot be written now (the disk is full) was not confirmed to anybody.
     await this.commit()?.catch(() => undefined);
+    await this.#writer.close();
     await this.#root.close();
   }
 
   async #write(changes: readonly Change[], logs: readonly Log[]): Promise<void> {
-    const { bytes, removes } = sizeOf(changes);
+    const marks = logs.map(({ lastSequence }) => lastSequence);
+    this.#underWay = changes;
     try {
-      this.#file.checkFor(bytes, removes);
-      await this.#root.batch(() => {
-        for (const { table, key, value } of changes) {
-          // Within a batch, these have no outcome of their own.
-          if (value === undefined) void table.remove(key);
-          else void table.put(key, value);
-        }
-      });
-      this.#file.took();
-      for (const log of logs) log.durable = { bytes: log.bytes, lastSequence: log.lastSequence };
-      // Reads from here on see what was just written.
-      this.#root.resetReadTxn();
+      const logged = await this.#writer.commit(changes);
+      if (logged !== undefined) this.#remember(logged);
+      for (const [at, log] of logs.entries()) log.durableSequence = marks[at] ?? 0;
     } catch (cause) {
       this.#undo(changes, logs);
-      this.#file.didNotTake(bytes);
-      throw await this.#whyFailed(cause);
+      throw cause;
+    } finally {
+      this.#underWay = [];
+    }
+  }
+
+  /** What only the commit log has is read from memory. */
+  #remember({ number, changes }: Logged): void {
+    for (const { table, key, value } of changes) {
+      if (table !== 'logs' || value === undefined) continue;
+      const block = { first: firstSequenceOf(key), last: lastSequenceOf(value), bytes: value };
+      this.#recents.add(streamOf(key), block, number);
     }
   }
 
@@ -246,27 +268,25 @@ export class LmdbStore implements Store {
   #undo(changes: readonly Change[], logs: readonly Log[]): void {
     const removals = changes.filter(({ value }) => value === undefined);
     this.#changes = [...removals, ...this.#changes];
+    const added = changes.filter(({ table, value }) => table === 'logs' && value !== undefined);
     for (const log of logs) {
-      const removed = removals.filter(
-        ({ table, key }) => table === this.#logsTable && streamOf(key) === log.id,
-      );
-      log.bytes = removed.reduce((sum, { key }) => sum - blockBytesOf(key), log.durable.bytes);
-      this.#touched.add(log);
+      const lost = added.filter(({ key }) => streamOf(key) === log.id);
+      log.bytes -= lost.reduce((sum, { key }) => sum + blockBytesOf(key), 0);
+      if (this.#logs.get(log.name) === log) this.#touched.add(log);
     }
   }
 
   #loadLog(key: Buffer, value: Buffer): void {
     const name = key.toString();
-    const { id, ...durable } = decodeLog(value);
-    this.#logs.set(name, { id, name, ...durable, durable, oldest: [], trimmedBelow: 0 });
+    const { id, ...extent } = decodeLog(value);
+    this.#logs.set(name, newLog(id, name, extent));
     this.#nextId = Math.max(this.#nextId, id + 1);
   }
 
   #requireLog(name: string): Log {
     let log = this.#logs.get(name);
     if (log === undefined) {
-      const nothing = { bytes: 0, lastSequence: 0 };
-      log = { id: this.#nextId++, name, ...nothing, durable: nothing, oldest: [], trimmedBelow: 0 };
+      log = newLog(this.#nextId++, name, { bytes: 0, lastSequence: 0 });
       this.#logs.set(name, log);
     }
     return log;
@@ -277,13 +297,23 @@ export class LmdbStore implements Store {
     if (log.oldest.length < 2) {
       const start = logKey(log.id, log.trimmedBelow, 0);
       const range = { start, end: logKey(log.id + 1, 0, 0), limit: TRIM_KEYS_MAX };
-      log.oldest = [...this.#logsTable.getKeys(range)].map((key) => Buffer.from(key));
+      log.oldest = [...this.#tables.logs.getKeys(range)].map((key) => Buffer.from(key));
+      if (log.oldest.length < TRIM_KEYS_MAX) log.oldest.push(...this.#recentKeys(log));
     }
     const [key, next] = log.oldest;
     if (key === undefined) return undefined;
-    const messagesAfter =
-      next === undefined ? 0 : log.durable.lastSequence - firstSequenceOf(next) + 1;
+    const messagesAfter = next === undefined ? 0 : log.durableSequence - firstSequenceOf(next) + 1;
     return { key, messagesAfter };
+  }
+
+  /** Keys of the blocks of a log that follow those on disk. */
+  #recentKeys(log: Log): Buffer[] {
+    const last = log.oldest.at(-1);
+    const from = Math.max(log.trimmedBelow, last === undefined ? 0 : firstSequenceOf(last) + 1);
+    return this.#recents
+      .of(log.id)
+      .filter(({ first }) => first >= from)
+      .map(({ first, bytes }) => logKey(log.id, first, bytes.length));
   }
 
   #keyAtOrBefore(log: Log, sequence: number): Buffer | undefined {
@@ -293,7 +323,7 @@ export class LmdbStore implements Store {
       limit: 1,
       reverse: true,
     };
-    for (const key of this.#logsTable.getKeys(range)) return key;
+    for (const key of this.#tables.logs.getKeys(range)) return key;
     return undefined;
   }
 
@@ -303,27 +333,44 @@ export class LmdbStore implements Store {
       end: logKey(log.id + 1, 0, 0),
       limit: 1,
     };
-    for (const key of this.#logsTable.getKeys(range)) return key;
+    for (const key of this.#tables.logs.getKeys(range)) return key;
     return undefined;
   }
 
   #blockAt(key: Buffer): Block {
+    const recent = this.#recents.find(streamOf(key), firstSequenceOf(key));
+    if (recent !== undefined) return recent;
     // The fast read hands out memory that the next read uses again, of which the
     // value is the first part.
-    const shared = this.#logsTable.getBinaryFast(key) as Buffer;
+    const shared = this.#tables.logs.getBinaryFast(key) as Buffer;
     const bytes = Buffer.allocUnsafeSlow(shared.length);
     bytes.set(shared.subarray(0, shared.length));
     return { first: firstSequenceOf(key), last: lastSequenceOf(bytes), bytes };
   }
 }
 
-/** What a commit adds, in octets, and whether it removes something. */
-function sizeOf(changes: readonly Change[]): { bytes: number; removes: boolean } {
-  let bytes = 0;
-  let removes = false;
-  for (const { value } of changes) {
-    if (value === undefined) removes = true;
-    else bytes += value.length;
-  }
-  return { bytes, removes };
+function newLog(id: number, name: string, { bytes, lastSequence }: LogExtent): Log {
+  return {
+    id,
+    name,
+    bytes,
+    lastSequence,
+    durableSequence: lastSequence,
+    oldest: [],
+    trimmedBelow: 0,
+  };
+}
+
+function tablesOf(root: RootDatabase<Buffer, Buffer>): Tables {
+  const options = { encoding: 'binary', keyEncoding: 'binary' } as const;
+  const opened = TABLES.map((name) => [name, root.openDB<Buffer, Buffer>(name, options)]);
+  return Object.fromEntries(opened) as Tables;
+}
+
+/** Opens the commit log of a database, which takes over what it does not have yet. */
+function openLog(file: string, root: RootDatabase<Buffer, Buffer>, tables: Tables): CommitLog {
+  const paths = [`${file}-log-1`, `${file}-log-2`] as const;
+  const commits = readCommitLog(paths, appliedOf(tables));
+  apply(root, tables, commits);
+  return new CommitLog(paths, appliedOf(tables));
 }
