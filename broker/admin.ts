@@ -7,6 +7,7 @@ import type { Counters } from './counters.js';
 import type { Mailboxes } from './queues/mailboxes.js';
 import type { NativeSide } from './sessions/native-side.js';
 import type { Worker } from './queues/lanes.js';
+import type { Results } from './queues/results.js';
 import type { Services } from './queues/services.js';
 import { v1Outgoing, type Outgoing } from './sessions/outbox.js';
 import type { Session } from './sessions/session.js';
@@ -25,6 +26,7 @@ export interface AdminContext {
   readonly streams: Streams;
   readonly mailboxes: Mailboxes;
   readonly services: Services;
+  readonly results: Results;
   readonly startedAtMs: number;
 }
 
@@ -130,7 +132,8 @@ export class Admin {
   }
 
   #stats(): unknown {
-    const { clock, counters, sessions, streams, mailboxes, services, startedAtMs } = this.#context;
+    const { clock, counters, sessions, startedAtMs } = this.#context;
+    const { streams, mailboxes, services, results } = this.#context;
     const { rss, heapUsed } = process.memoryUsage();
     return {
       uptimeMs: Math.round(clock.nowMs() - startedAtMs),
@@ -141,6 +144,8 @@ export class Admin {
       streams: streams.size,
       mailboxes: mailboxes.size,
       services: services.size,
+      results: results.size,
+      resultsBytes: results.bytes,
       ...counters,
     };
   }

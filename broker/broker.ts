@@ -18,6 +18,7 @@ import type { Held } from './queues/held.js';
 import { Jobs, type AppendOwn } from './queues/jobs.js';
 import type { Delay, Message } from './queues/message.js';
 import { queueOf } from './queues/kept-queue.js';
+import { Results } from './queues/results.js';
 import { NativeCalls } from './dispatch/native-calls.js';
 import { NativeDispatcher } from './dispatch/native-dispatcher.js';
 import { limitsOf, type Limits, type OptionValues } from './options.js';
@@ -64,6 +65,7 @@ export class Broker {
   readonly #sessions: Sessions;
   readonly #engines: Engines;
   readonly #jobs: Jobs;
+  readonly #results: Results;
   readonly #presence: Presence;
   readonly #dispatcher: Dispatcher;
   #receiving: Promise<void> | undefined;
@@ -126,13 +128,15 @@ export class Broker {
       changed: afterwards,
     });
     this.#jobs = new Jobs(appendOwn, this.#storage.place('fsync'));
+    this.#results = new Results(shared);
     const context: EngineContext = {
       ...shared,
       deadLetters,
       jobs: this.#jobs,
+      results: this.#results,
       presence: this.#presence,
       sendReply: (worker, address, reply) => {
-        const kept = mailboxes.send(worker, address, reply);
+        const kept = mailboxes.send(undefined, address, reply, worker);
         return typeof kept === 'string' ? kept : undefined;
       },
     };
@@ -213,6 +217,7 @@ export class Broker {
   #trimLater(): void {
     this.#trimTimer = this.#clock.after(TRIM_EVERY_MS, () => {
       this.#engines.streams.trimAll();
+      this.#results.trim();
       this.#trimLater();
     });
   }
@@ -228,6 +233,7 @@ export class Broker {
         if (kind === 'dead') this.#engines.deadLetters.recover(name, [...messages]);
         else if (kind === 'ids') streams.recoverIds(place, name, [...messages]);
         else if (kind === 'jobs') this.#jobs.recover([...messages]);
+        else if (kind === 'results') this.#results.recover(place, name, messages);
         else (kind === 'mailbox' ? mailboxes : services).recover(place, name, messages);
       }
     }

@@ -24,6 +24,8 @@ export interface Counters {
   refused: number;
   /** Requests that went to the dead letters. */
   deadLetters: number;
+  /** Requests answered with what an earlier one, or one that was run for them too, had got. */
+  resultsReused: number;
   /** Messages taken back from a session that ended. */
   takenBack: number;
   /** CONFIRMs passed on, and those whose tracker was not known. */
@@ -55,6 +57,7 @@ export function newCounters(): Counters {
     expired: 0,
     refused: 0,
     deadLetters: 0,
+    resultsReused: 0,
     takenBack: 0,
     confirms: 0,
     unknownTrackers: 0,
@@ -76,6 +79,8 @@ export interface ServiceCounters {
   accepted: number;
   /** Requests done; those too that a worker of MLM/1 took, which can say no more. */
   done: number;
+  /** Those of them that were answered with the result of another one. */
+  reused: number;
   /** Attempts that failed, for whatever reason. */
   failed: number;
   /** Requests that went to the dead letters. */
@@ -83,5 +88,5 @@ export interface ServiceCounters {
 }
 
 export function newServiceCounters(): ServiceCounters {
-  return { accepted: 0, done: 0, failed: 0, dead: 0 };
+  return { accepted: 0, done: 0, reused: 0, failed: 0, dead: 0 };
 }

@@ -13,7 +13,7 @@ import type { Delay, Message } from './queues/message.js';
 import type { Limits } from './options.js';
 import type { Policies } from './policies.js';
 import type { Presence } from './sessions/presence.js';
-import type { Session } from './sessions/session.js';
+import type { Results } from './queues/results.js';
 import type { Storage } from './store/storage.js';
 
 export interface EngineContext {
@@ -28,10 +28,12 @@ export interface EngineContext {
   /** Deliveries that their workers must say they still work on. */
   readonly leases: Expiry<Held>;
   readonly jobs: Jobs;
+  /** What workers made of requests, to be used again. */
+  readonly results: Results;
   /** Told when a client offers something else. */
   readonly presence: Presence;
-  /** Sends a reply as mail. @returns why not, where it does not */
-  readonly sendReply: (origin: Session, address: string, reply: Sending) => string | undefined;
+  /** Sends the reply of a worker as mail. @returns why not, where it does not */
+  readonly sendReply: (worker: string, address: string, reply: Sending) => string | undefined;
   readonly limits: Limits;
   readonly log: Logger;
   readonly storage: Storage;

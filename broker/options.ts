@@ -5,6 +5,7 @@ import { didYouMean } from './complaints.js';
 import { faultOf } from './endpoint.js';
 import type { OutboxLimits } from './sessions/outbox.js';
 import type { QueueLimits } from './queues/kept-queue.js';
+import type { ResultsLimits } from './queues/results.js';
 import type { Retention } from './store/store.js';
 
 interface OptionRow {
@@ -154,6 +155,27 @@ export const OPTIONS = {
     max: Number.MAX_SAFE_INTEGER,
     about: 'octets kept in all mailboxes and services together',
   },
+  'results-max': {
+    type: 'integer',
+    default: 100_000,
+    min: 0,
+    max: 10_000_000,
+    about: 'results of requests kept to be used again; 0 for none',
+  },
+  'results-bytes-max': {
+    type: 'integer',
+    default: 256 * MIB,
+    min: 1024,
+    max: Number.MAX_SAFE_INTEGER,
+    about: 'octets of all these results together',
+  },
+  'results-age-max': {
+    type: 'integer',
+    default: 7 * 86_400_000,
+    min: 1,
+    max: Number.MAX_SAFE_INTEGER,
+    about: 'how old such a result may become, ms',
+  },
   'outbox-messages-max': {
     type: 'integer',
     default: 1000,
@@ -207,6 +229,7 @@ export interface Limits {
   readonly messageBytesMax: number;
   readonly attemptsMax: number;
   readonly deadLettersMax: number;
+  readonly results: ResultsLimits;
   readonly stream: Retention;
   readonly mailbox: QueueLimits;
   readonly service: QueueLimits;
@@ -342,6 +365,11 @@ export function limitsOf(options: OptionValues): Limits {
     messageBytesMax: options['message-bytes-max'],
     attemptsMax: options['attempts-max'],
     deadLettersMax: options['dead-letters-max'],
+    results: {
+      resultsMax: options['results-max'],
+      bytesMax: options['results-bytes-max'],
+      ageMsMax: options['results-age-max'],
+    },
     stream: { bytesMax: options['stream-bytes-max'] },
     mailbox: {
       messagesMax: options['mailbox-messages-max'],

@@ -100,9 +100,14 @@ export abstract class KeptQueue implements Keeper, Committer {
   /**
    * Accepts a message.
    *
+   * @param origin the session that sends it, where that is to hear what becomes of it
    * @returns what keeps it, or why nothing does
    */
-  send(origin: Session, sending: Sending, sender = origin.address): Kept | string {
+  send(
+    origin: Session | undefined,
+    sending: Sending,
+    sender = origin?.address ?? '',
+  ): Kept | string {
     const { subject, tracker, timeout, priority = 0, delay = 0, content } = sending;
     const { deadline = 0, key = '', job = 0, wants, quiet = false } = sending;
     const reason = this.#whyFull(contentBytes(content), messageBytes(subject, tracker, content));
@@ -131,7 +136,7 @@ export abstract class KeptQueue implements Keeper, Committer {
       content,
     };
     const message = new Message(this, kept, {
-      origin: sender === origin.address ? origin : undefined,
+      origin: sender === origin?.address ? origin : undefined,
       waitUntilMs: timeout === 0 ? 0 : nowMs + timeout,
       doneByMs: deadline === 0 ? 0 : nowMs + deadline,
       quiet,
@@ -188,7 +193,7 @@ export abstract class KeptQueue implements Keeper, Committer {
       this.unstored?.(message, why);
       this.noteRefused(message.sender, why);
       // A native sender hears of it by the number of its sending.
-      if (message.origin?.isNative === true) continue;
+      if (message.quiet || message.origin?.isNative === true) continue;
       const reason = `it could not be stored: ${why}`;
       this.context.confirmations.tell(message, message.tracker, STATUS.FAILED, reason);
     }
@@ -368,8 +373,11 @@ export abstract class KeptQueue implements Keeper, Committer {
   }
 }
 
-/** What the store keeps as queues: those of messages, dead letters, the ids of stream messages and of jobs. */
-export type StoredKind = QueueKind | 'dead' | 'ids' | 'jobs';
+/**
+ * What the store keeps as queues: those of messages, dead letters, results, the ids of stream
+ * messages and of jobs.
+ */
+export type StoredKind = QueueKind | 'dead' | 'results' | 'ids' | 'jobs';
 
 /** What a queue of the store is: its kind and its name; the inverse of how it is named. */
 export function queueOf(storeName: string): { kind: StoredKind; name: string } {

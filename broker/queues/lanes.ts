@@ -7,6 +7,7 @@ import type { Message } from './message.js';
 import { refused, type Refusal } from '../refusal.js';
 import type { Session } from '../sessions/session.js';
 import type { Service } from './service.js';
+import type { CacheTerms } from './sharing.js';
 import { PriorityLine } from './waiting-line.js';
 import type { Labels, Needs } from './wants.js';
 
@@ -23,6 +24,8 @@ export interface Worker {
   labels: Labels;
   /** How long it may work on a request without a word, ms; 0 for as long as its session lives. */
   leaseMs: number;
+  /** Under what it keeps results, by pattern; undefined where it keeps none. */
+  caches: ReadonlyMap<Group, CacheTerms> | undefined;
   /** Keys of which it had a request last. */
   readonly keys: Set<string>;
   /** Requests that it holds and has not confirmed. */

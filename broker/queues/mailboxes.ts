@@ -85,14 +85,24 @@ export class Mailboxes {
     mailbox.recover(messages);
   }
 
-  /** Sends mail. @returns what keeps it, or why nothing does */
-  send(origin: Session, address: string, sending: Sending): Kept | string {
+  /**
+   * Sends mail.
+   *
+   * @param origin the session that sends it; undefined where the broker does, in the name of `sender`
+   * @returns what keeps it, or why nothing does
+   */
+  send(
+    origin: Session | undefined,
+    address: string,
+    sending: Sending,
+    sender = origin?.address,
+  ): Kept | string {
     const mailbox = this.#mailboxes.get(address) ?? this.#create(address);
     if (typeof mailbox === 'string') {
       this.#context.counters.refused++;
       return mailbox;
     }
-    const result = mailbox.send(origin, sending);
+    const result = mailbox.send(origin, sending, sender);
     if (typeof result === 'string') this.#dropIdle(mailbox);
     else this.#context.counters.mailboxMessages++;
     return result;

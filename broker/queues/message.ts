@@ -5,6 +5,7 @@ import type { Expiring } from './deadlines.js';
 import type { Held } from './held.js';
 import type { Session } from '../sessions/session.js';
 import type { Failure, KeptMessage } from '../store/store.js';
+import type { Share } from './sharing.js';
 import type { WaitingLine } from './waiting-line.js';
 import type { Needs } from './wants.js';
 
@@ -103,6 +104,8 @@ export class Message implements Expiring, KeptMessage, MessageNow {
   line: WaitingLine | undefined = undefined;
   /** The delivery by which a native receiver holds it. */
   holder: Held | undefined = undefined;
+  /** What it has to do with other requests for the same; undefined where nobody keeps results. */
+  share: Share | undefined = undefined;
   /** True once it is neither waiting nor under way: expired, or withdrawn. */
   gone = false;
 

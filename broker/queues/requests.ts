@@ -11,6 +11,8 @@ import { KeptQueue, type Kept, type Sending } from './kept-queue.js';
 import { contentBytes, type Message, type RequestKeeper } from './message.js';
 import { tooLarge } from '../refusal.js';
 import { nativeOutgoing } from '../sessions/outbox.js';
+import type { Result } from './results.js';
+import { Sharing, type Outcome } from './sharing.js';
 import { readWants } from './wants.js';
 
 /** How a worker may end a request that it could not do; anything else is worth another attempt. */
@@ -36,6 +38,14 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
   override readonly requests: RequestKeeper = this;
   readonly counts = newServiceCounters();
   protected readonly keys = new Keys();
+  protected readonly sharing = new Sharing({
+    results: () => this.context.results.of(this.name, this.place),
+    end: (message, outcome) => this.#endSpared(message, outcome),
+    putBack: (message) => this.putBack(message),
+    watchDeadline: (message) => this.watchHeld(message),
+    expire: (message) => this.expire(message),
+    again: () => this.commits.touch(this),
+  });
   /** Requests that have a tracker, by it. */
   readonly #named = new Map<string, Message>();
   /** How many requests want the same, by what that is. */
@@ -110,7 +120,9 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
     const { message, session } = held;
     this.#letGo(held);
     this.free(session);
-    if (statusCode < STATUS.FAILED) this.#noteSuccess(message, session, []);
+    if (statusCode < STATUS.FAILED) {
+      this.#noteSuccess(message, { worker: session.address, content: [] });
+    }
     super.confirm(held, statusCode, reason);
     this.serveWorker(session);
   }
@@ -125,19 +137,42 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
     }
     this.#letGo(held);
     this.free(session);
-    this.#noteSuccess(message, session, content);
-    if (!message.job) this.#mailReply(message, session, content);
+    const result = { worker: session.address, content };
+    this.#noteSuccess(message, result);
+    this.#mailReply(message, result);
+    this.sharing.succeeded(message, result);
     this.countDelivery();
     this.release(message);
     this.serveWorker(session);
   }
 
-  #noteSuccess(message: Message, { address }: Session, content: readonly Buffer[]): void {
-    const more = { worker: address, attempt: message.attempts };
-    this.context.jobs.note(this.name, message, 'succeeded', more, content);
+  /** A request was not run for itself. @returns false where what it was to get is lost */
+  #endSpared(message: Message, outcome: Outcome): boolean {
+    if (outcome.kind === 'bad-input') {
+      this.#noteFailure(message, outcome.worker, outcome.reason);
+      this.#bury(message, outcome.reason);
+      return true;
+    }
+    const result =
+      outcome.kind === 'kept' ? this.context.results.read(this.name, outcome.kept) : outcome.result;
+    if (result === undefined) return false;
+    this.#noteSuccess(message, result, { cached: true });
+    this.#mailReply(message, result);
+    this.counts.done++;
+    this.counts.reused++;
+    this.context.counters.resultsReused++;
+    this.release(message);
+    return true;
   }
 
-  #mailReply(message: Message, worker: Session, content: readonly Buffer[]): void {
+  #noteSuccess(message: Message, { worker, content }: Result, more: object = {}): void {
+    const { attempts: attempt } = message;
+    this.context.jobs.note(this.name, message, 'succeeded', { worker, attempt, ...more }, content);
+  }
+
+  /** The reply to a job is read from its events. */
+  #mailReply(message: Message, { worker, content }: Result): void {
+    if (message.job) return;
     const { sender, subject, tracker } = message;
     if (sender === '') return;
     const reply = { subject, tracker, timeout: REPLY_TIMEOUT_MS, quiet: true, content };
@@ -206,14 +241,16 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
       return;
     }
     this.#noteFailure(message, worker.address, reason);
-    if (statusCode === BAD_INPUT) this.#bury(message, reason);
-    else this.#tryAgain(message, retryDelayMs(message.attempts));
+    if (statusCode === BAD_INPUT) {
+      this.sharing.refused(message, worker.address, reason);
+      this.#bury(message, reason);
+    } else this.#tryAgain(message, retryDelayMs(message.attempts));
   }
 
   override expire(message: Message): void {
     const { holder } = message;
     if (holder === undefined) {
-      super.expire(message);
+      if (!this.sharing.outwaits(message, this.context.clock.nowMs())) super.expire(message);
       return;
     }
     this.#revoke(holder, STATUS.EXPIRED, 'the deadline of the request is over');
@@ -264,6 +301,7 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
   protected override release(message: Message): void {
     super.release(message);
     this.#forget(message);
+    this.sharing.leave(message);
     message.content = [];
     const next = this.keys.leave(message);
     if (next === undefined) return;
@@ -308,6 +346,7 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
 
   /** Back into the queue, unless it has failed too often. */
   #tryAgain(message: Message, delayMs: number): void {
+    this.sharing.leave(message);
     const { attemptsMax } = this.context.limits;
     const last = message.failures.at(-1);
     if (message.attempts >= attemptsMax) {

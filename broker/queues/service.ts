@@ -3,6 +3,7 @@
 // needs, and of these to the one that was served least recently; without one it
 // waits, in a lane. What becomes of it then stands in requests.ts.
 import { Deque } from '../deque.js';
+import { cacheOf, Caches } from './caches.js';
 import type { EngineContext } from '../engine-context.js';
 import { Lanes, type Group, type Lane, type Worker } from './lanes.js';
 import type { Message } from './message.js';
@@ -10,6 +11,7 @@ import type { Refusal } from '../refusal.js';
 import type { Session } from '../sessions/session.js';
 import type { Place } from '../store/storage.js';
 import { RequestQueue } from './requests.js';
+import type { CacheTerms } from './sharing.js';
 import { NO_WANTS, readWants, type Labels, type Needs, type Wants } from './wants.js';
 
 /** What a session says of itself when it offers a service. */
@@ -19,6 +21,8 @@ export interface OfferTerms {
   readonly labels: Labels;
   /** How long it may work on a request without a word, ms; 0 for as long as its session lives. */
   readonly leaseMs: number;
+  /** Under what it keeps results of requests that match the pattern; undefined for not at all. */
+  readonly cache?: CacheTerms | undefined;
 }
 
 /** The terms of a session that says nothing of itself. */
@@ -27,12 +31,15 @@ export const PLAIN_TERMS: OfferTerms = { capacity: Infinity, labels: {}, leaseMs
 export class Service extends RequestQueue {
   readonly workers = new Map<Session, Worker>();
   readonly #lanes: Lanes;
+  readonly #caches = new Caches();
   readonly #onIdle: (service: Service) => void;
   /** Accepted requests that are not durable yet. */
   readonly #gathering = new Deque<Message>();
   /** Requests that came back since the last commit. */
   readonly #returned = new Set<Message>();
   #turn = 0;
+  /** True where workers have to wait until those were answered that need none. */
+  #paused = false;
 
   constructor(
     name: string,
@@ -76,7 +83,8 @@ export class Service extends RequestQueue {
   }
 
   /** A session offers the service. The same offer again changes nothing. */
-  offer(session: Session, source: string, terms: OfferTerms): Refusal | undefined {
+  offer(session: Session, source: string, given: OfferTerms): Refusal | undefined {
+    const { cache, ...terms } = given;
     const group = this.#lanes.group(source);
     if ('reason' in group) return group;
     let worker = this.workers.get(session);
@@ -84,10 +92,12 @@ export class Service extends RequestQueue {
       const servedAt = ++this.#turn;
       const held = heldOf(session, this);
       const keys = new Set<string>();
-      worker = { session, service: this, groups: new Set(), ...terms, held, servedAt, keys };
+      const own = { groups: new Set<Group>(), caches: undefined, held, servedAt, keys };
+      worker = { session, service: this, ...own, ...terms };
       this.workers.set(session, worker);
     }
     Object.assign(worker, terms);
+    this.#caches.offer(worker, group, cache);
     if (worker.groups.has(group)) return undefined;
     worker.groups.add(group);
     group.workers++;
@@ -101,6 +111,7 @@ export class Service extends RequestQueue {
     if (worker === undefined) return;
     this.workers.delete(session);
     this.keys.withdraw(worker);
+    this.#caches.withdraw(worker);
     for (const group of worker.groups) {
       group.ready.delete(worker);
       group.workers--;
@@ -120,6 +131,7 @@ export class Service extends RequestQueue {
         for (const group of worker.groups) group.ready.delete(worker);
         return false;
       }
+      if (this.#mustPause()) return false;
       this.#give(worker, lane.line.shift() as Message);
       this.#lanes.closeIfEmpty(lane);
     }
@@ -132,9 +144,23 @@ export class Service extends RequestQueue {
       if (!message.gone) this.dispatch(message);
       message = this.#gathering.peek();
     }
-    if (this.#returned.size === 0) return;
-    for (const returned of this.#returned) this.#serveReady(this.#lanes.of(returned));
-    this.#returned.clear();
+    this.sharing.turn();
+    if (this.#returned.size > 0) {
+      for (const returned of this.#returned) this.#serveReady(this.#lanes.of(returned));
+      this.#returned.clear();
+    }
+    if (this.#paused) this.#goOn();
+  }
+
+  /** What needs no worker is not looked for without end: others have their turn in between. */
+  #mustPause(): boolean {
+    if (this.sharing.isBusy) this.#paused = true;
+    return this.sharing.isBusy;
+  }
+
+  #goOn(): void {
+    this.#paused = false;
+    for (const worker of this.workers.values()) this.serve(worker);
   }
 
   protected override enqueue(message: Message): void {
@@ -161,9 +187,19 @@ export class Service extends RequestQueue {
     this.serve(worker);
   }
 
+  override due(message: Message): void {
+    message.notBeforeWallMs = 0;
+    if (message.gone) return;
+    this.watchWaiting(message);
+    if (this.keys.enter(message) && !this.#spare(message)) this.#standInLine(message);
+  }
+
   protected override putBack(message: Message): void {
     this.watchWaiting(message);
-    if (!this.keys.enter(message)) return;
+    if (this.keys.enter(message)) this.#standInLine(message);
+  }
+
+  #standInLine(message: Message): void {
     const lane = this.#lanes.of(message);
     lane.line.putBack(message);
     this.#lanes.open(lane);
@@ -212,7 +248,17 @@ export class Service extends RequestQueue {
       const delay = { message, settles: true, expiresAtMs: 0, heapIndex: -1 };
       this.context.delays.watch(delay, settleMs);
     }
+    if (this.#spare(message)) return;
     this.#giveOrKeep(message, preferred);
+    if (preferred === undefined && message.line !== undefined) this.sharing.wait(message);
+  }
+
+  /** True where a request needs no worker now, since one has done the same, or does it. */
+  #spare(message: Message): boolean {
+    if (this.#caches.none) return false;
+    const { subject } = message;
+    const { needs } = this.#wantsOf(message);
+    return this.sharing.spare(message, this.#caches.of(this.#lanes.of({ subject, needs })));
   }
 
   /** No preferred worker had time for a request: another one will do. */
@@ -222,7 +268,7 @@ export class Service extends RequestQueue {
     const { line } = message;
     const lane = this.#lanes.of(message);
     message.needs = needs;
-    if (line === undefined) return;
+    if (line === undefined || this.sharing.isSpared(message)) return;
     line.leave(message);
     this.#lanes.closeIfEmpty(lane);
     this.#giveOrKeep(message, undefined);
@@ -239,7 +285,12 @@ export class Service extends RequestQueue {
     this.#lanes.open(lane);
   }
 
+  /** Gives a request to a worker, unless it turns out that it needs none. */
   #give(worker: Worker, message: Message): void {
+    if (worker.caches !== undefined || message.share !== undefined) {
+      const terms = cacheOf(worker, this.#lanes.of(message));
+      if (this.sharing.take(message, terms)) return;
+    }
     const { session, leaseMs, groups } = worker;
     worker.servedAt = ++this.#turn;
     if (worker.capacity !== Infinity) worker.held++;
@@ -301,7 +352,7 @@ export class Service extends RequestQueue {
   #serveReady(lane: Lane): void {
     for (let message = lane.line.peek(); message !== undefined; message = lane.line.peek()) {
       const worker = this.#readyWorker(lane, message);
-      if (worker === undefined) return;
+      if (worker === undefined || this.#mustPause()) return;
       lane.line.shift();
       this.#give(worker, message);
       this.#lanes.closeIfEmpty(lane);

@@ -21,6 +21,9 @@ export interface Wants {
   readonly settleMs: number;
 }
 
+/** What a request may want, by name; `fresh` is read in sharing.ts. */
+const NAMES = 'needs, prefers, settleMs and fresh';
+
 const LABELS_MAX = 64;
 const LABEL_LENGTH_MAX = 100;
 const SETTLE_MS_MAX = 2 ** 31 - 1;
@@ -33,23 +36,23 @@ const JOB_NEEDS: Needs = { id: 'native', fits: ({ session }) => session.isNative
 /**
  * Reads what a request wants.
  *
- * @param given `{needs?, prefers?, settleMs?}`; needs and prefers map a label to a value that the
+ * @param given `{needs?, prefers?, settleMs?, fresh?}`; needs and prefers map a label to a value that the
  *   worker's must equal or contain, to a list of which one must, or to `{min?, max?}` for numbers
  * @param job true for a job, which only native workers can do
  * @returns what it wants, or why that cannot be
  */
 export function readWants(given: unknown, job: boolean): Wants | string {
   if (given === undefined) return job ? { ...NO_WANTS, needs: JOB_NEEDS } : NO_WANTS;
-  if (!isMap(given)) return 'what a request wants is a map of needs, prefers and settleMs';
-  const { needs = {}, prefers = {}, settleMs = 0, ...rest } = given;
+  if (!isMap(given)) return `what a request wants is a map of ${NAMES}`;
+  const { needs = {}, prefers = {}, settleMs = 0, fresh = false, ...rest } = given;
   const [unknown] = Object.keys(rest);
-  if (unknown !== undefined)
-    return `a request cannot want "${unknown}": there is needs, prefers and settleMs`;
+  if (unknown !== undefined) return `a request cannot want "${unknown}": there is ${NAMES}`;
   const wrong = whyNoLabels('needs', needs) ?? whyNoLabels('prefers', prefers);
   if (wrong !== undefined) return wrong;
   if (!Number.isInteger(settleMs) || Number(settleMs) < 0 || Number(settleMs) > SETTLE_MS_MAX) {
     return `settleMs is a whole number from 0 to ${SETTLE_MS_MAX}`;
   }
+  if (typeof fresh !== 'boolean') return 'fresh is true or false';
   const needed = needs as Labels;
   const preferred = prefers as Labels;
   return {

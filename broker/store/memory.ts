@@ -110,6 +110,11 @@ export class MemoryStore implements Store {
     this.#kept++;
   }
 
+  /** Whoever keeps a message has it. */
+  readKept(): undefined {
+    return undefined;
+  }
+
   release(): void {
     this.#kept--;
   }

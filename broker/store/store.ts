@@ -97,6 +97,14 @@ export interface Store {
   /** Keeps a message of a queue until it is released; what is kept under its sequence is replaced. */
   keep(queue: string, message: KeptMessage): void;
 
+  /**
+   * Reads a kept message.
+   *
+   * @returns undefined where there is none, it is not durable yet, or the store keeps it nowhere
+   *   but with those who have it
+   */
+  readKept(queue: string, sequence: number): KeptMessage | undefined;
+
   /** Gives up a kept message: it was taken, or has expired. */
   release(queue: string, sequence: number): void;
 

@@ -153,6 +153,11 @@ export class LateStore implements Store {
     this.#change('added', (disk) => diskQueue(disk, queue).set(message.sequence, bytes));
   }
 
+  readKept(queue: string, sequence: number): KeptMessage | undefined {
+    const bytes = this.#disk.queues.get(queue)?.get(sequence);
+    return bytes === undefined ? undefined : decodeKept(sequence, Buffer.from(bytes));
+  }
+
   release(queue: string, sequence: number): void {
     this.#change('removed', (disk) => diskQueue(disk, queue).delete(sequence));
   }

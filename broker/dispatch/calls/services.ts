@@ -1,10 +1,21 @@
 // The calls that are about services: to offer them, and to look after the requests
 // that failed for good.
+import { textBytes } from '../../../protocol/index.js';
+import { VERSION_BYTES_MAX } from '../../queues/results.js';
+import type { CacheTerms } from '../../queues/sharing.js';
 import { whyNoLabels, type Labels } from '../../queues/wants.js';
 import type { Session } from '../../sessions/session.js';
 import type { KeptMessage } from '../../store/store.js';
 import type { Engines } from '../handlers.js';
-import { CallError, integer, patternOf, text, type Arguments, type Methods } from './arguments.js';
+import {
+  asMap,
+  CallError,
+  integer,
+  patternOf,
+  text,
+  type Arguments,
+  type Methods,
+} from './arguments.js';
 
 const CAPACITY_MAX = 100_000;
 const LEASE_MS_MAX = 2 ** 31 - 1;
@@ -34,7 +45,8 @@ export class ServiceCalls {
     const leaseMs = integer(given, 'leaseMs', 0, LEASE_MS_MAX, 0);
     const labels = labelsOf(given);
     const { source } = patternOf(given);
-    const terms = { capacity, labels, leaseMs };
+    const cache = cacheOf(given);
+    const terms = { capacity, labels, leaseMs, cache };
     const refusal = this.#engines.services.offer(session, service, source, terms);
     if (refusal !== undefined) throw new CallError(refusal.reason);
     return {};
@@ -103,6 +115,24 @@ function labelsOf({ labels = {} }: Arguments): Labels {
     throw new CallError(`labels have more than ${LABELS_BYTES_MAX} letters as JSON`);
   }
   return labels as Labels;
+}
+
+/** Under what the worker keeps results; undefined where it does not. */
+function cacheOf({ cache }: Arguments): CacheTerms | undefined {
+  if (cache === undefined || cache === null) return undefined;
+  const given = asMap(cache);
+  const { version, maxAgeMs, ...rest } = given;
+  const [unknown] = Object.keys(rest);
+  if (unknown !== undefined) {
+    throw new CallError(`cache has no "${unknown}": there is version and maxAgeMs`);
+  }
+  const bytes = typeof version === 'string' ? textBytes(version) : 0;
+  if (bytes === 0 || bytes > VERSION_BYTES_MAX) {
+    throw new CallError(`the version of a cache is a text of 1 to ${VERSION_BYTES_MAX} octets`);
+  }
+  if (maxAgeMs === undefined) return { version: text(given, 'version'), maxAgeMs: Infinity };
+  const ageMs = integer(given, 'maxAgeMs', 1, Number.MAX_SAFE_INTEGER);
+  return { version: text(given, 'version'), maxAgeMs: ageMs };
 }
 
 /** A dead letter as it is shown: its body only by size. */

@@ -447,10 +447,10 @@ describe('what a request wants', () => {
       nativeRequest('s', 'x', { wants: 'a gpu' }),
     );
     expect(only(said, 'REFUSED').map(({ statusReason }) => statusReason)).toEqual([
-      'a request cannot want "need": there is needs, prefers and settleMs',
+      'a request cannot want "need": there is needs, prefers, settleMs and fresh',
       'needs is a map of labels',
       'settleMs is a whole number from 0 to 2147483647',
-      'what a request wants is a map of needs, prefers and settleMs',
+      'what a request wants is a map of needs, prefers, settleMs and fresh',
     ]);
   });
 
