@@ -86,6 +86,14 @@ export class RawClient {
     }
   }
 
+  /** Resolves when its connection was lost and there is another one. */
+  async reconnected(): Promise<void> {
+    const { events } = this.socket;
+    await new Promise<void>((resolve) => {
+      events.on('disconnect', () => events.on('handshake', () => resolve()));
+    });
+  }
+
   /** A view of `$broker`. */
   async view<View>(name: string): Promise<View> {
     await this.send(request('$broker', `${name}.json`));

@@ -140,15 +140,15 @@ export class ScriptedBroker {
 }
 
 /**
- * Listens on a port that another socket has just left: ZeroMQ closes sockets in
- * the background, so the port may be in use a little longer.
+ * Listens on an address that another socket has just left: ZeroMQ closes sockets in
+ * the background, so the port, or the path, may be in use a little longer.
  */
 export async function onceFree<T>(listen: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
       return await listen();
     } catch (error) {
-      if (!/in use/i.test(String(error))) throw error;
+      if (!/in use|listens on it/i.test(String(error))) throw error;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   }
