@@ -66,6 +66,31 @@ outputs:
 `;
 const film = Buffer.from('one|two|three');
 
+test('a step may need a worker, or prefer one', async () => {
+  const { client, start } = await newWorld();
+  const worker = (name: string, labels: Worker['labels']): Worker =>
+    defineWorker({ service: 's', labels, capacity: 4, handle: () => name });
+  await start(worker('small', {}));
+  await start(worker('large', { vramMb: 24_000 }));
+  await start(worker('warm', { models: ['sam3'] }), pipelineWorker());
+  const source = `
+    name: p
+    steps:
+      needs: {service: s, worker: {needs: {vramMb: {min: 8000}}}}
+      prefers: {service: s, worker: {prefers: {models: sam3}, settle: 1h}}
+      settles: {service: s, worker: {prefers: {models: other}, settle: 1ms}}
+    outputs:
+      needs: "\${{ steps.needs.output }}"
+      prefers: "\${{ steps.prefers.output }}"
+      settles: "\${{ steps.settles.output }}"`;
+  const { state } = await ended(client, await submitRun(client, { file: 'p.yaml', source }));
+  expect(state.outputs).toEqual({
+    needs: 'large',
+    prefers: 'warm',
+    settles: expect.stringMatching(/small|large|warm/) as string,
+  });
+});
+
 /** Counts how often each work was done. */
 class Counts {
   readonly of = new Map<string, number>();

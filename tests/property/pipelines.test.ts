@@ -53,6 +53,7 @@ function pipelineOf(behaviours: readonly Behaviour[]): Pipeline {
     parallel,
     retry: { attempts, delayMs: 7 },
     timeLimitMs: undefined,
+    wants: {},
   }));
   return {
     name: 'p',

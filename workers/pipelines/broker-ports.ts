@@ -112,9 +112,9 @@ export class BrokerJobs implements RunJobs {
   }
 
   async submit(job: JobOfRun, order: JobOrder): Promise<void> {
-    const { service, subject, frames, delayMs, deadlineMs } = order;
+    const { service, subject, frames, delayMs, deadlineMs, wants } = order;
     const body = frames.length === 0 ? undefined : frames;
-    const terms = { id: jobIdOf(job), delayMs, deadlineMs };
+    const terms = { id: jobIdOf(job), delayMs, deadlineMs, ...wants };
     try {
       await this.#client.submit(service, subject, body, terms);
     } catch (error) {

@@ -2,6 +2,7 @@
 // expressions compiled, and everything that could go wrong by its own fault told at
 // once. It runs nothing and asks nobody.
 import type { z } from 'zod';
+import type { Wants } from '../../client/index.js';
 import { findCycles, inDependencyOrder } from './graph.js';
 import { checkValue } from './inputs.js';
 import { inOrder, PipelineError, type Problem } from './problem.js';
@@ -17,6 +18,7 @@ import {
 } from './shapes.js';
 import { Source, type Path } from './source.js';
 import { readTemplate, type Placed, type Template } from './template.js';
+import { wantsOf } from './wants.js';
 
 export interface InputDefinition {
   readonly name: string;
@@ -44,6 +46,8 @@ export interface Step {
   readonly parallel: number;
   readonly retry: { readonly attempts: number; readonly delayMs: number };
   readonly timeLimitMs: number | undefined;
+  /** What its worker must or should say of itself. */
+  readonly wants: Wants;
 }
 
 export interface OutputDefinition {
@@ -221,9 +225,20 @@ class Reading {
       parallel: parallel ?? PARALLEL,
       retry: retry ?? { attempts: 1, delayMs: 0 },
       timeLimitMs: given.timeLimit,
+      wants: this.#readWants(given, path),
     };
     this.#checkStep(step, given, path);
     return step;
+  }
+
+  #readWants({ worker }: StepShape, path: Path): Wants {
+    if (worker === undefined) return {};
+    const { wants, problem } = wantsOf(worker);
+    if (problem !== undefined) {
+      const at = [...path, 'worker', ...(problem.key === undefined ? [] : [problem.key])];
+      this.#wrong(at, problem.message);
+    }
+    return wants;
   }
 
   #checkStep({ service, when, forEach }: Step, given: StepShape, path: Path): void {

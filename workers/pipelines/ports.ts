@@ -1,5 +1,6 @@
 // What holding a run needs of the world: its log, and jobs that others do. How a
 // broker gives this stands in broker-ports.ts; tests have their own.
+import type { Wants } from '../../client/index.js';
 import type { LoggedEvent, RunEvent } from './events.js';
 import type { FileValue } from './file-value.js';
 import type { JobOfRun } from './job-id.js';
@@ -21,6 +22,8 @@ export interface JobOrder {
   readonly delayMs: number;
   /** By when it must be done, ms from now. */
   readonly deadlineMs: number | undefined;
+  /** What its worker must or should say of itself. */
+  readonly wants: Wants;
 }
 
 /** How a job of the run ended. */

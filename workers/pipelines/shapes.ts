@@ -1,7 +1,9 @@
 // The shapes of a pipeline file: which keys there are, and what kind of value each
 // takes. What the values mean together is checked in definition.ts.
 import { z } from 'zod';
+import type { LabelCondition } from '../../client/index.js';
 import { DURATION_USAGE, parseDuration } from '../commands/config/units.js';
+import { isCondition } from './wants.js';
 
 /** What an input can be. */
 export const INPUT_TYPES = ['string', 'number', 'boolean', 'json', 'file', 'files'] as const;
@@ -24,7 +26,7 @@ export const PARALLEL = 10;
 const PARALLEL_MAX = 1000;
 const ATTEMPTS_MAX = 100;
 const DELAY_MS_MAX = 24 * 60 * 60 * 1000;
-const TIME_LIMIT_MS_MAX = 7 * DELAY_MS_MAX;
+const DURATION_MS_MAX = 7 * DELAY_MS_MAX;
 
 const text = (): z.ZodString => z.string({ error: 'must be a text' }).min(1, 'must not be empty');
 const whole = (min: number, max: number): z.ZodNumber => {
@@ -38,13 +40,13 @@ const names = z.preprocess(
   z.array(text(), { error: 'must be the name of a step, or a list of names' }),
 );
 
-const TIME_LIMIT = `must be ${DURATION_USAGE}`;
-const timeLimit = z.string({ error: TIME_LIMIT }).transform((given, context) => {
+const DURATION = `must be ${DURATION_USAGE}`;
+const duration = z.string({ error: DURATION }).transform((given, context) => {
   const ms = parseDuration(given);
-  if (ms !== undefined && ms <= TIME_LIMIT_MS_MAX) return ms;
+  if (ms !== undefined && ms <= DURATION_MS_MAX) return ms;
   context.addIssue({
     code: 'custom',
-    message: ms === undefined ? TIME_LIMIT : 'must be 168h at most',
+    message: ms === undefined ? DURATION : 'must be 168h at most',
   });
   return z.NEVER;
 });
@@ -66,6 +68,17 @@ const retryShape = z.strictObject(
   { error: 'must be a map with "attempts"' },
 );
 
+const LABEL = 'a text, a number, true or false, a list of these, or a map of "min" and "max"';
+const condition = z
+  .custom<LabelCondition>(isCondition, { error: `must be ${LABEL}` })
+  .refine((given) => !JSON.stringify(given).includes('${{'), 'cannot be an expression');
+const conditions = z.record(z.string(), condition, { error: 'must be a map of labels' });
+
+const workerShape = z.strictObject(
+  { needs: conditions.optional(), prefers: conditions.optional(), settle: duration.optional() },
+  { error: 'must be a map of "needs", "prefers" and "settle"' },
+);
+
 const stepShape = z.strictObject(
   {
     service: text(),
@@ -80,7 +93,8 @@ const stepShape = z.strictObject(
     forEach: z.unknown().optional(),
     parallel: whole(1, PARALLEL_MAX).optional(),
     retry: retryShape.optional(),
-    timeLimit: timeLimit.optional(),
+    timeLimit: duration.optional(),
+    worker: workerShape.optional(),
   },
   { error: 'must be a map with "service"' },
 );
@@ -103,10 +117,15 @@ export const pipelineShape = z.strictObject(
 export type PipelineShape = z.infer<typeof pipelineShape>;
 export type StepShape = z.infer<typeof stepShape>;
 
+const SHAPES_IN_STEP: Readonly<Record<string | number, z.ZodObject>> = {
+  retry: retryShape,
+  worker: workerShape,
+};
+
 /** The keys that there are at a place in the file, for whom wrote another. */
 export function keysAt(path: readonly (string | number)[]): readonly string[] {
   const [area, , part] = path;
   if (area === undefined) return Object.keys(pipelineShape.shape);
   if (area === 'inputs') return ['type', 'default', 'description'];
-  return Object.keys((part === 'retry' ? retryShape : stepShape).shape);
+  return Object.keys((SHAPES_IN_STEP[part ?? ''] ?? stepShape).shape);
 }

@@ -117,12 +117,12 @@ export class RunWork {
   }
 
   async #orderOf(job: JobOfRun): Promise<Omit<JobOrder, 'service'>> {
-    const { inputAs, retry, timeLimitMs } = this.#step(job.step);
+    const { inputAs, retry, timeLimitMs, wants } = this.#step(job.step);
     const delayMs = (this.#instance(job)?.failures ?? 0) > 0 ? retry.delayMs : 0;
     const deadlineMs = timeLimitMs === undefined ? undefined : timeLimitMs + delayMs;
     const { input, subject } = await this.#inputOf(job);
     const frames = await framesOf(input, inputAs, (file) => this.#parts.jobs.fetch(file));
-    return { subject, frames, delayMs, deadlineMs };
+    return { subject, frames, delayMs, deadlineMs, wants };
   }
 
   async #inputOf({ step: name, index }: JobOfRun): Promise<JobInput> {

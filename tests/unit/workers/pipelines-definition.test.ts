@@ -33,6 +33,7 @@ steps:
     forEach: \${{ $split(steps.read.output, " ") }}
     parallel: 4
     when: \${{ inputs.voice = "en" }}
+    worker: {needs: {gpu: true, vramMb: {min: 8000}}, prefers: {models: [sam3, sam2]}, settle: 5s}
     input: \${{ item }}
 outputs:
   text: \${{ steps.read.output }}
@@ -56,7 +57,13 @@ describe('a right pipeline', () => {
       after: ['speak'],
       parallel: 4,
     });
+    expect(pipeline.steps.get('cut')?.wants).toEqual({
+      needs: { gpu: true, vramMb: { min: 8000 } },
+      prefers: { models: ['sam3', 'sam2'] },
+      settleMs: 5000,
+    });
     expect(pipeline.steps.get('read')).toMatchObject({
+      wants: {},
       parallel: 10,
       retry: { attempts: 1, delayMs: 0 },
     });
@@ -96,13 +103,51 @@ describe('what is wrong is told at once, and where', () => {
       'p.yaml:2:1: stepz: there is no such key; there are name, version, description, inputs, steps, outputs',
       'p.yaml:3:10: inputs.a.type: must be one of string, number, boolean, json, file, files',
       'p.yaml:5:3: steps.one.service: is missing',
-      'p.yaml:5:9: steps.one.servise: there is no such key; there are service, subject, description, input, inputAs, outputAs, needs, after, when, forEach, parallel, retry, timeLimit',
+      'p.yaml:5:9: steps.one.servise: there is no such key; there are service, subject, description, input, inputAs, outputAs, needs, after, when, forEach, parallel, retry, timeLimit, worker',
       'p.yaml:7:14: steps.two.service: must be a text',
       'p.yaml:8:15: steps.two.parallel: must be a whole number from 1 to 1000',
       'p.yaml:9:23: steps.two.retry.attempts: must be a whole number from 1 to 100',
       'p.yaml:9:28: steps.two.retry.often: there is no such key; there are attempts, delayMs',
       'p.yaml:10:16: steps.two.timeLimit: must be a duration as 500ms, 90s, 5min or 2h',
       'p.yaml:11:10: steps.three: must be a map with "service"',
+    ]);
+  });
+
+  test('what a step wants of its worker', () => {
+    const text = [
+      'name: p',
+      'steps:',
+      '  a:',
+      '    service: s',
+      '    worker:',
+      '      need: {gpu: true}',
+      '      prefers: {models: {least: 3}, vramMb: {}, gpu: null}',
+      '      settle: 5',
+      '  b: {service: s, worker: gpu}',
+      '  c: {service: s, worker: {needs: [gpu]}}',
+      '  d: {service: s, worker: {needs: {model: "${{ inputs.model }}"}}}',
+    ].join('\n');
+    const kinds =
+      'must be a text, a number, true or false, a list of these, or a map of "min" and "max"';
+    expect(problemsOf(text)).toEqual([
+      'p.yaml:6:7: steps.a.worker.need: there is no such key; there are needs, prefers, settle',
+      `p.yaml:7:25: steps.a.worker.prefers.models: ${kinds}`,
+      `p.yaml:7:45: steps.a.worker.prefers.vramMb: ${kinds}`,
+      `p.yaml:7:54: steps.a.worker.prefers.gpu: ${kinds}`,
+      'p.yaml:8:15: steps.a.worker.settle: must be a duration as 500ms, 90s, 5min or 2h',
+      'p.yaml:9:27: steps.b.worker: must be a map of "needs", "prefers" and "settle"',
+      'p.yaml:10:35: steps.c.worker.needs: must be a map of labels',
+      'p.yaml:11:43: steps.d.worker.needs.model: cannot be an expression',
+    ]);
+    const later = [
+      'name: p',
+      'steps:',
+      '  a: {service: s, worker: {needs: {gpu: true}, settle: 5s}}',
+      `  b: {service: s, worker: {needs: {${'x'.repeat(101)}: 1}}}`,
+    ].join('\n');
+    expect(problemsOf(later)).toEqual([
+      'p.yaml:3:56: steps.a.worker.settle: means nothing without "prefers"',
+      "p.yaml:4:27: steps.b.worker: needs: a label's name has 1 to 100 characters",
     ]);
   });
 
