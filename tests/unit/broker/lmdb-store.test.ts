@@ -1,10 +1,12 @@
 // The store on disk, opened again: what it kept, queue by queue.
-import { mkdtempSync, rmSync } from 'node:fs';
+import fc from 'fast-check';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeKept, encodeKept } from '../../../broker/store/kept-codec.js';
 import { LmdbStore } from '../../../broker/store/lmdb.js';
 import type { KeptMessage } from '../../../broker/store/store.js';
+import { BlockWriter, lastSequenceOf, readUInt64 } from '../../../protocol/records.js';
 import { range } from '../../support/sessions.js';
 
 const MESSAGE: KeptMessage = {
@@ -38,7 +40,7 @@ afterEach(async () => {
 });
 
 function open(): LmdbStore {
-  return LmdbStore.open(join(folder, 'store.mdb'), { flush: false });
+  return LmdbStore.open(join(folder, 'store.mdb'), { flush: true });
 }
 
 async function reopen(): Promise<void> {
@@ -112,4 +114,183 @@ it('a kept message is itself again, and keeps nothing of the octets it was read 
   const read = decodeKept(7, octets);
   octets.fill(0xff);
   expect(read).toEqual(message);
+});
+
+describe('what is committed', () => {
+  /** More than goes through the commit log. */
+  const LARGE_BYTES = 300_000;
+  const streams = ['s', 't'] as const;
+  const queues = ['q', 'r'] as const;
+
+  const step = fc.oneof(
+    fc.record({
+      kind: fc.constant('append' as const),
+      stream: fc.constantFrom(...streams),
+      messages: fc.integer({ min: 1, max: 3 }),
+      bytes: fc.constantFrom(10, 10, 10, 1000, LARGE_BYTES),
+    }),
+    fc.record({
+      kind: fc.constant('keep' as const),
+      queue: fc.constantFrom(...queues),
+      sequence: fc.integer({ min: 1, max: 6 }),
+    }),
+    fc.record({
+      kind: fc.constant('release' as const),
+      queue: fc.constantFrom(...queues),
+      sequence: fc.integer({ min: 1, max: 6 }),
+    }),
+    fc.record({
+      kind: fc.constant('set' as const),
+      name: fc.constantFrom('x', 'y'),
+      value: fc.option(fc.string()),
+    }),
+    fc.record({
+      kind: fc.constant('trim' as const),
+      stream: fc.constantFrom(...streams),
+      messages: fc.integer({ min: 1, max: 5 }),
+    }),
+    fc.record({ kind: fc.constant('drop' as const), stream: fc.constantFrom(...streams) }),
+    fc.record({ kind: fc.constant('close' as const) }),
+    fc.record({ kind: fc.constant('crash' as const) }),
+    fc.record({ kind: fc.constant('crash' as const) }),
+  );
+
+  it('is there whenever the broker dies, in the commit log or in the database', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+        const model = new Model();
+        for (const each of steps) {
+          if (each.kind === 'close') await reopen();
+          else if (each.kind === 'crash') await crash();
+          else {
+            model.change(store, each);
+            // Everything so far is durable, or would be lost with a crash.
+            await store.commit();
+          }
+          model.check(store);
+          if (each.kind === 'close' || each.kind === 'crash') model.checkStart(store);
+        }
+        await crash();
+        model.check(store);
+        model.checkStart(store);
+        await store.close();
+        rmSync(folder, { recursive: true });
+        folder = mkdtempSync(join(tmpdir(), 'malamute-test-'));
+        store = open();
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  /** The files as they are now are what the next start finds. */
+  async function crash(): Promise<void> {
+    const copy = mkdtempSync(join(tmpdir(), 'malamute-test-'));
+    cpSync(folder, copy, { recursive: true });
+    await store.close();
+    rmSync(folder, { recursive: true });
+    folder = copy;
+    store = open();
+  }
+
+  type Step = typeof step extends fc.Arbitrary<infer S> ? S : never;
+
+  class Model {
+    readonly #blocks = new Map<string, Buffer[]>();
+    readonly #kept = new Map<string, string>();
+    readonly #documents = new Map<string, string>();
+    #writes = 0;
+
+    change(given: LmdbStore, each: Step): void {
+      const text = `write ${++this.#writes}`;
+      switch (each.kind) {
+        case 'append': {
+          const blocks = this.#blocks.get(each.stream) ?? [];
+          const writer = new BlockWriter();
+          const last = blocks.at(-1);
+          const first = last === undefined ? 1 : lastSequenceOf(last) + 1;
+          for (const n of range(first, first + each.messages - 1)) {
+            writer.append(n, 1, 'w', text, [Buffer.alloc(each.bytes, n)]);
+          }
+          for (const block of writer.take()) {
+            given.appendBlock(each.stream, block);
+            blocks.push(Buffer.from(block.bytes));
+          }
+          this.#blocks.set(each.stream, blocks);
+          return;
+        }
+        case 'keep':
+          given.keep(each.queue, { ...numbered(each.sequence), subject: text });
+          this.#kept.set(`${each.queue} ${each.sequence}`, text);
+          return;
+        case 'release':
+          given.release(each.queue, each.sequence);
+          this.#kept.delete(`${each.queue} ${each.sequence}`);
+          return;
+        case 'set':
+          given.setDocument(
+            'd',
+            each.name,
+            each.value === null ? undefined : Buffer.from(each.value),
+          );
+          if (each.value === null) this.#documents.delete(each.name);
+          else this.#documents.set(each.name, each.value);
+          return;
+        case 'trim': {
+          given.trim(each.stream, { bytesMax: Infinity, messagesMax: each.messages }, 1);
+          const blocks = this.#blocks.get(each.stream) ?? [];
+          while (blocks.length > 1 && messagesIn(blocks.slice(1)) >= each.messages) blocks.shift();
+          return;
+        }
+        case 'drop':
+          given.dropStream(each.stream);
+          this.#blocks.delete(each.stream);
+          return;
+        default:
+      }
+    }
+
+    /** What can be asked of a store at any time. */
+    check(given: LmdbStore): void {
+      for (const stream of streams) {
+        const blocks = this.#blocks.get(stream) ?? [];
+        const found: Buffer[] = [];
+        for (let at = 1; ;) {
+          const block = given.readBlock(stream, at);
+          if (block === undefined) break;
+          expect(block.last).toBe(lastSequenceOf(block.bytes));
+          found.push(block.bytes);
+          at = block.last + 1;
+        }
+        expect(found).toEqual(blocks);
+        expect(given.streamBytes(stream)).toBe(blocks.reduce((sum, { length }) => sum + length, 0));
+      }
+      for (const queue of queues) {
+        for (const sequence of range(1, 6)) {
+          const subject = given.readKept(queue, sequence)?.subject;
+          expect(subject).toBe(this.#kept.get(`${queue} ${sequence}`));
+        }
+      }
+    }
+
+    /** What a store says when it was just opened. */
+    checkStart(given: LmdbStore): void {
+      const kept: [string, string][] = [];
+      for (const { queue, messages } of given.queues()) {
+        for (const { sequence, subject } of messages) kept.push([`${queue} ${sequence}`, subject]);
+      }
+      expect(new Map(kept)).toEqual(this.#kept);
+      const documents = [...given.documents('d')].map(([name, value]) => [name, value.toString()]);
+      expect(new Map(documents as [string, string][])).toEqual(this.#documents);
+      const names = given.streams().map(({ name }) => name);
+      expect(names.sort()).toEqual([...this.#blocks.keys()].sort());
+    }
+  }
+
+  function messagesIn(blocks: readonly Buffer[]): number {
+    const [first] = blocks;
+    if (first === undefined) return 0;
+    return lastSequenceOf(blocks.at(-1) ?? first) - firstOf(first) + 1;
+  }
+
+  const firstOf = (bytes: Buffer): number => readUInt64(bytes, 8);
 });
