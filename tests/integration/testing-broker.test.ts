@@ -1,25 +1,26 @@
 // The testing kit beside a real broker: its broker for tests, and that a handler run
 // by the kit ends as the same handler does for a requester.
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { connect, type MlmClient, type MlmError } from '../../client/index.js';
-import {
-  defineWorker,
-  JobError,
-  followRun,
-  pipelineWorker,
-  submitRun,
-  type Job,
-} from '../../workers/index.js';
+import { defineWorker, JobError, type Job } from '../../workers/index.js';
 import { runHandler, startTestBroker, type TestBroker } from '../../workers/testing/index.js';
 
 let broker: TestBroker;
 let client: MlmClient;
+let folder: string;
 
 beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'malamute-test-'));
   broker = await startTestBroker();
   client = await broker.connect();
 });
 
-afterEach(() => broker.close());
+afterEach(async () => {
+  await broker.close();
+  rmSync(folder, { recursive: true });
+});
 
 describe('a broker for tests', () => {
   it('is on a port of its own, and has workers and clients', async () => {
@@ -60,22 +61,38 @@ describe('a broker for tests', () => {
       service: 'double',
       handle: ({ body }) => Number(body.value()) * 2,
     });
-    await broker.start([double, pipelineWorker()]);
-    const source = `
+    const echo = defineWorker({ service: 'echo', handle: ({ body }) => body.content });
+    const fails = defineWorker({
+      service: 'fails',
+      handle: () => {
+        throw new JobError('bad-input', 'no face');
+      },
+    });
+    await broker.start([double, echo, fails]);
+    const file = join(folder, 'p.yaml');
+    writeFileSync(
+      file,
+      `
       name: p
-      inputs: {n: number}
+      inputs: {n: number, photo: file}
       steps:
         one: {service: double, input: "\${{ inputs.n }}"}
         two: {service: double, input: "\${{ steps.one.output }}"}
-      outputs: {n: "\${{ steps.two.output }}"}`;
-    const run = await submitRun(client, { file: 'p.yaml', source, inputs: { n: 3 } });
-    const over = new AbortController();
-    for await (const { view } of followRun(client, run, over.signal)) {
-      if (!view.state.isOver) continue;
-      expect([view.state.phase, view.state.outputs]).toEqual(['succeeded', { n: 12 }]);
-      over.abort();
-    }
-    expect(over.signal.aborted).toBe(true);
+        copy: {service: echo, input: "\${{ inputs.photo }}", outputAs: file}
+        never: {service: fails, when: "\${{ inputs.n = 4 }}"}
+      outputs: {n: "\${{ steps.two.output }}", photo: "\${{ steps.copy.output }}"}`,
+    );
+    const photo = { name: 'a.png', content: Buffer.from('octets') };
+    expect(await broker.runPipeline(file, { n: 3, photo })).toEqual({
+      state: 'succeeded',
+      reason: '',
+      outputs: { n: 12, photo: { name: '', content: photo.content } },
+      steps: { one: 'succeeded', two: 'succeeded', copy: 'succeeded', never: 'skipped' },
+    });
+    const failed = await broker.runPipeline(file, { n: 4, photo });
+    expect(failed).toMatchObject({ state: 'failed', outputs: {}, steps: { never: 'failed' } });
+    expect(failed.reason).toContain('step "never": bad-input: no face');
+    await expect(broker.runPipeline(file, { n: 4 })).rejects.toThrow('input "photo" is missing');
   });
 });
 

@@ -13,6 +13,7 @@
 // await broker.close();
 // ```
 export { HandlerRun, type HandlerFailure, type HandlerWords } from './handler-run.js';
+export type { PipelineRun } from './run-pipeline.js';
 export type { LogLine } from './recorded-log.js';
 export { runHandler, RunningHandler, startHandler, type TestedRequest } from './run-handler.js';
 export { startTestBroker, type TestBroker, type TestBrokerOptions } from './test-broker.js';

@@ -6,8 +6,11 @@ import { startBroker, type OptionName } from '../../broker/index.js';
 import { connect, type ConnectOptions, type MlmClient } from '../../client/index.js';
 import { startWorkers, type WorkerGroup } from '../group.js';
 import { silentLog } from '../log.js';
+import type { Inputs } from '../pipelines/inputs.js';
+import { pipelineWorker } from '../pipelines/orchestrator.js';
 import type { WorkersOptions } from '../settings.js';
 import type { Worker } from '../worker.js';
+import { runPipeline, type PipelineRun } from './run-pipeline.js';
 
 /** How long the broker waits for what nobody reads at its end, ms. */
 const BROKER_DRAIN_MS = 100;
@@ -24,6 +27,14 @@ export interface TestBroker {
   connect(options?: ConnectOptions): Promise<MlmClient>;
   /** Starts workers, silent unless they are given a log. @throws {MlmError} as `startWorkers` */
   start(workers: readonly Worker[], options?: WorkersOptions): Promise<WorkerGroup>;
+  /**
+   * Runs a pipeline with the workers that were started, to its end.
+   *
+   * @param file the path of the pipeline
+   * @param inputs JSON values, and files as `{ name, content }`
+   * @throws {PipelineError} where the pipeline is not right; {InputError}; {MlmError}
+   */
+  runPipeline(file: string, inputs?: Inputs): Promise<PipelineRun>;
   /** Stops the workers, closes the clients, then stops the broker. Safe to call again. */
   close(): Promise<void>;
 }
@@ -48,25 +59,38 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
   const [endpoint = ''] = broker.endpoints;
   const groups: WorkerGroup[] = [];
   const clients: MlmClient[] = [];
+  let runs: Promise<MlmClient> | undefined;
   let closed: Promise<void> | undefined;
   const close = async (): Promise<void> => {
     await Promise.all(groups.map((group) => group.stop()));
     await Promise.all(clients.map((client) => client.close()));
     await broker.stop();
   };
+  const connectHere = async (given?: ConnectOptions): Promise<MlmClient> => {
+    const client = await connect(endpoint, given);
+    clients.push(client);
+    return client;
+  };
+  const start = async (
+    workers: readonly Worker[],
+    given?: WorkersOptions,
+  ): Promise<WorkerGroup> => {
+    const defaults = { endpoint, drainTimeoutMs: DRAIN_MS, log: silentLog };
+    const group = await startWorkers(workers, { ...defaults, ...given });
+    groups.push(group);
+    return group;
+  };
+  /** An orchestrator, and a client for runs. */
+  const startRuns = async (): Promise<MlmClient> => {
+    await start([pipelineWorker()]);
+    return connectHere();
+  };
   return {
     endpoint,
-    async connect(given) {
-      const client = await connect(endpoint, given);
-      clients.push(client);
-      return client;
-    },
-    async start(workers, given) {
-      const defaults = { endpoint, drainTimeoutMs: DRAIN_MS, log: silentLog };
-      const group = await startWorkers(workers, { ...defaults, ...given });
-      groups.push(group);
-      return group;
-    },
+    connect: connectHere,
+    start,
+    runPipeline: async (file, inputs = {}) =>
+      runPipeline(await (runs ??= startRuns()), file, inputs),
     close: () => (closed ??= close()),
   };
 }
