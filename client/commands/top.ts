@@ -29,8 +29,9 @@ export const topCommand: Command<TopArguments> = {
     'Services with their workers and requests, each worker with its labels, and how many messages\n' +
     'come and go a second. A terminal shows them until Ctrl-C; elsewhere, and with -n, one look is\n' +
     'printed after the other. A worker is idle, busy, or paused: it takes nothing at the moment.\n' +
-    'OLDEST is how long the request has waited that waits for a worker longest; DONE and FAILED (its\n' +
-    'attempts) and DEAD (dead letters) count since the broker knows the service.',
+    'OLDEST: how long the request has waited that waits for a worker longest. DONE, REUSED (answered\n' +
+    'with an earlier result), FAILED (attempts), DEAD (dead letters) count since the broker knows the\n' +
+    'service; such columns come when there is something to count.',
   examples: [
     ['', 'a page that is kept up to date'],
     ['--every 10 > log', 'a look every ten seconds, into a file'],

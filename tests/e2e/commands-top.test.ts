@@ -31,8 +31,22 @@ it('tells what services and workers do, and how fast', async () => {
     stats: { pid: broker.child.pid },
     rates: {},
     services: [
-      { service: 'render', workers: 1, busy: 1, idle: 0, paused: 0, waiting: 2, running: 1 },
-      { service: 'speak', workers: 1, busy: 0, idle: 1, paused: 0, waiting: 0, running: 0 },
+      {
+        service: 'render',
+        workers: 1,
+        busy: 1,
+        idle: 0,
+        paused: 0,
+        waiting: 2,
+        running: 1,
+        oldestMs: expect.any(Number) as number,
+        accepted: 3,
+        done: 0,
+        failed: 0,
+        dead: 0,
+        rates: {},
+      },
+      { service: 'speak', workers: 1, busy: 0, idle: 1, waiting: 0, running: 0, oldestMs: null },
     ],
     workers: [
       {
@@ -47,8 +61,11 @@ it('tells what services and workers do, and how fast', async () => {
     ],
   });
   await client.stream('s').send('x');
-  const second = JSON.parse(await child.line()) as { rates: Record<string, number> };
-  expect(second.rates).toMatchObject({ 'stream in': expect.any(Number) as number, refused: 0 });
+  const second = JSON.parse(await child.line()) as Record<string, unknown>;
+  expect(second).toMatchObject({
+    rates: { 'stream in': expect.any(Number) as number, refused: 0 },
+    services: [{ rates: { in: 0, done: 0, failed: 0 } }, { service: 'speak' }],
+  });
   expect((await resultOf(child)).code).toBe(0);
 });
 
@@ -57,8 +74,8 @@ it('prints a look after the other where there is no terminal', async () => {
   for (let looks = 0; looks < 2; looks++) {
     await child.line(/^broker at tcp:.*, up .*, \d+ clients, .* MiB$/);
     await child.line(/^a second: /);
-    await child.line(/^SERVICE +WORKERS +BUSY +IDLE +PAUSED +WAITING +RUNNING +BYTES$/);
-    await child.line(/^render +1 +1 +0 +0 +2 +1 /);
+    await child.line(/^SERVICE +WAITING +OLDEST +RUNNING +BUSY +IDLE +IN\/S +DONE\/S +DONE$/);
+    await child.line(/^render +2 +\d.* m?s +1 +1 +0 .* 0$/);
     await child.line(/^WORKER +SERVICE +STATE +RUNNING +CAPACITY +LABELS$/);
     await child.line(/^worker-1 +render +busy +1 +1 +gpu=true, models=a\|b$/);
   }

@@ -64,9 +64,8 @@ function columnsOf(first: Fields, rows: readonly Fields[]): Column[] {
   return Object.keys(first).map((key) => ({
     key,
     title: wordsOf(key).toUpperCase(),
-    toRight:
-      rows.some(({ [key]: value }) => typeof value === 'number') &&
-      rows.every(({ [key]: value }) => typeof value === 'number' || value === null),
+    // What is not known is a number, too: text is empty where there is none.
+    toRight: rows.every(({ [key]: value }) => typeof value === 'number' || value === null),
   }));
 }
 

@@ -48,6 +48,8 @@ export interface ServiceRow {
   /** Counts since the broker knows the service. */
   readonly accepted: number;
   readonly done: number;
+  /** Those of them that were answered with the result of another one. */
+  readonly reused: number;
   /** Attempts that failed. */
   readonly failed: number;
   /** Requests that became dead letters. */
@@ -153,6 +155,7 @@ function serviceRow(row: Fields, workers: readonly WorkerRow[]): Omit<ServiceRow
     bytes: numberOf(row['bytes']),
     accepted: numberOf(row['accepted']),
     done: numberOf(row['done']),
+    reused: numberOf(row['reused']),
     failed: numberOf(row['failed']),
     dead: numberOf(row['dead']),
   };

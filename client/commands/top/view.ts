@@ -40,10 +40,11 @@ function ratesOf({ rates }: Snapshot): string {
   return `a second: ${moving.map(([name, rate]) => `${name} ${grouped(rate)}`).join(', ')}`;
 }
 
-/** Columns of what is not as it should be are left out while they would say nothing. */
+/** Columns of what is seldom, or not as it should be, are left out while they would say nothing. */
 function serviceFields(services: readonly ServiceRow[]): Fields[] {
   const is = (what: (row: ServiceRow) => number): boolean => services.some((row) => what(row) > 0);
   const paused = is((row) => row.paused);
+  const reused = is((row) => row.reused);
   const failed = is((row) => row.failed);
   const dead = is((row) => row.dead);
   return services.map((row) => ({
@@ -58,6 +59,7 @@ function serviceFields(services: readonly ServiceRow[]): Fields[] {
     'done/s': row.rates['done'] ?? null,
     ...(failed ? { 'failed/s': row.rates['failed'] ?? null } : {}),
     done: row.done,
+    ...(reused ? { reused: row.reused } : {}),
     ...(failed ? { failed: row.failed } : {}),
     ...(dead ? { dead: row.dead } : {}),
   }));
