@@ -4,13 +4,7 @@
 // `message`, both strings. CONFIRM would say it too, but the C broker ends a
 // session that sends one; and an own subject would break requesters, since the
 // subject of a reply is the subject of its request.
-import {
-  errorReply,
-  ERROR_REPLY_KEY,
-  STRING_BYTES_MAX,
-  textBytes,
-  workerCodeOf,
-} from '../protocol/index.js';
+import { errorReply, ERROR_REPLY_KEY, fittingText, workerCodeOf } from '../protocol/index.js';
 import { MlmError } from './errors.js';
 import { decodeValue, textOf } from './value.js';
 
@@ -75,7 +69,7 @@ export interface Failure {
 export function failureOf(thrown: unknown): Failure {
   const code = codeOf(thrown);
   const known = Object.hasOwn(CLASSES, code) ? CLASSES[code] : undefined;
-  return { class: known ?? 'failed', reason: fitting(`${code}: ${textOf(thrown)}`) };
+  return { class: known ?? 'failed', reason: fittingText(`${code}: ${textOf(thrown)}`) };
 }
 
 /** The error for a requester whose request became a dead letter, from what the broker says of it. */
@@ -85,13 +79,6 @@ export function deadLetterError(reason: string, status: number): MlmError {
     status,
     workerCode: workerCodeOf(reason),
   });
-}
-
-/** As much of a text as a string of the wire holds. */
-function fitting(text: string): string {
-  let fits = text.slice(0, STRING_BYTES_MAX);
-  while (textBytes(fits) > STRING_BYTES_MAX) fits = fits.slice(0, -1);
-  return fits;
 }
 
 function codeOf(thrown: unknown): string {
