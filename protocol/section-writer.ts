@@ -2,16 +2,25 @@
 // sections (records.ts has the layout): the hot path of publishing, so it takes
 // no object per message and copies each body once. Sequences and times are the
 // broker's to fill in and stay zero; nothing here knows about streams or sockets.
+// A large body has memory of its own, which may be used again: new memory costs
+// more than the copy.
 import { SECTION_FIXED_BYTES } from './records.js';
 import { textBytes, writeText } from './strings.js';
 
 /** Memory is taken in chunks, which grow: a client may have many writers that write little. */
 const CHUNK_BYTES_MIN = 4 * 1024;
 const CHUNK_BYTES_MAX = 256 * 1024;
+/** Memory of large sections is taken in multiples of this. */
+const LARGE_STEP_BYTES = 256 * 1024;
+/** How much memory of large sections is kept to be used again. */
+const SPARE_BYTES_MAX = 16 * 1024 * 1024;
+const NO_CHUNK = Buffer.alloc(0);
 
 export class SectionWriter {
   readonly #sender: Buffer;
-  #chunk = Buffer.alloc(0);
+  #chunk = NO_CHUNK;
+  #spare: Buffer[] = [];
+  #spareBytes = 0;
   /** Where the section that gathers begins, and where its last octet ends. */
   #start = 0;
   #end = 0;
@@ -74,12 +83,28 @@ export class SectionWriter {
     const section = chunk.subarray(this.#start, this.#end);
     this.#start = this.#end;
     this.#count = 0;
+    // A large chunk is the section's alone.
+    if (chunk.length > CHUNK_BYTES_MAX) this.#forgetChunk();
     return section;
+  }
+
+  /** Takes back what `take` handed over, and nobody will look at again. */
+  reuse(section: Buffer): void {
+    const { byteLength } = section.buffer;
+    if (byteLength <= CHUNK_BYTES_MAX || this.#spareBytes + byteLength > SPARE_BYTES_MAX) return;
+    this.#spare.push(Buffer.from(section.buffer));
+    this.#spareBytes += byteLength;
   }
 
   /** Gives its memory back, which it needs to have nothing gathered in. What was handed over stays. */
   release(): void {
-    this.#chunk = Buffer.alloc(0);
+    this.#forgetChunk();
+    this.#spare = [];
+    this.#spareBytes = 0;
+  }
+
+  #forgetChunk(): void {
+    this.#chunk = NO_CHUNK;
     this.#start = this.#end = 0;
   }
 
@@ -100,10 +125,21 @@ export class SectionWriter {
   #renew(bytes: number): void {
     const gathered = this.bytes;
     const grown = Math.min(CHUNK_BYTES_MAX, Math.max(CHUNK_BYTES_MIN, 4 * this.#chunk.length));
-    const chunk = Buffer.allocUnsafeSlow(Math.max(grown, 2 * gathered + bytes));
+    const chunk = this.#newChunk(Math.max(grown, 2 * gathered + bytes));
     if (gathered > 0) this.#chunk.copy(chunk, 0, this.#start, this.#end);
     this.#chunk = chunk;
     this.#start = 0;
     this.#end = gathered;
+  }
+
+  #newChunk(bytes: number): Buffer {
+    if (bytes <= CHUNK_BYTES_MAX) return Buffer.allocUnsafeSlow(bytes);
+    const at = this.#spare.findIndex(({ length }) => length >= bytes && length <= 2 * bytes);
+    const [spare] = at === -1 ? [] : this.#spare.splice(at, 1);
+    if (spare === undefined) {
+      return Buffer.allocUnsafeSlow(Math.ceil(bytes / LARGE_STEP_BYTES) * LARGE_STEP_BYTES);
+    }
+    this.#spareBytes -= spare.length;
+    return spare;
   }
 }

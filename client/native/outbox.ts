@@ -272,6 +272,8 @@ export class NativeOutbox {
       if (sending.last > upTo) break;
       this.#sendings[this.#head++] = undefined as never;
       this.#settle(sending);
+      // The broker has all of it, so that the socket needs it no more either.
+      if ('sections' in sending.command) sending.writer?.sections.reuse(sending.command.sections);
     }
     if (this.#head === this.#sendings.length) {
       this.#sendings.length = this.#head = this.#next = 0;

@@ -180,6 +180,37 @@ it('what a section writer hands over stays as it is, whatever is written later',
   expect(all.every(({ content }, n) => content[0]!.every((octet) => octet === n % 256))).toBe(true);
 });
 
+it('memory of large sections is used again, and only that which was given back', () => {
+  const size = fc.oneof(
+    fc.integer({ min: 1, max: 2000 }),
+    fc.integer({ min: 200_000, max: 900_000 }),
+  );
+  const step = fc.record({ size, takes: fc.boolean(), givesBack: fc.nat(5) });
+  let reused = 0;
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
+      const writer = new SectionWriter('me');
+      const held: { section: Buffer; copy: Buffer }[] = [];
+      const givenBack = new Set<ArrayBufferLike>();
+      for (const [n, each] of steps.entries()) {
+        writer.append('s', Buffer.alloc(each.size, n));
+        if (!each.takes) continue;
+        const section = writer.take()!;
+        if (givenBack.delete(section.buffer)) reused++;
+        held.push({ section, copy: Buffer.from(section) });
+        if (each.givesBack > held.length) continue;
+        for (const { section: done } of held.splice(0, each.givesBack)) {
+          writer.reuse(done);
+          givenBack.add(done.buffer);
+        }
+      }
+      for (const { section, copy } of held) expect(section.equals(copy)).toBe(true);
+    }),
+    { numRuns: 40 },
+  );
+  expect(reused).toBeGreaterThan(0);
+});
+
 it('mutated sections are accepted or refused; what is accepted can be read and chosen from', () => {
   fc.assert(
     fc.property(messages, mutations, fc.nat(50), (sent, changes, cut) => {
