@@ -4,7 +4,7 @@
 import { lastTimeOf, type Block } from '../../protocol/records.js';
 import { Deque } from '../deque.js';
 import { exceeds } from './retention.js';
-import type { Retention, Store } from './store.js';
+import type { KeptMessage, Retention, Store } from './store.js';
 
 const JOINED_BYTES_MAX = 256 * 1024;
 
@@ -111,7 +111,7 @@ export class MemoryStore implements Store {
   }
 
   /** Whoever keeps a message has it. */
-  readKept(): undefined {
+  readKept(): KeptMessage | undefined {
     return undefined;
   }
 

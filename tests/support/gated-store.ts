@@ -3,6 +3,7 @@
 // store; it counts itself as persistent, so that the broker treats it as it treats
 // a disk.
 import { MemoryStore } from '../../broker/store/memory.js';
+import type { KeptMessage } from '../../broker/store/store.js';
 import type { Block } from '../../protocol/records.js';
 
 export class GatedStore extends MemoryStore {
@@ -10,11 +11,26 @@ export class GatedStore extends MemoryStore {
   /** Commits that have begun and not ended. */
   readonly underWay: { succeed: () => void; fail: (why: string) => void }[] = [];
   commits = 0;
+  readonly #messages = new Map<string, KeptMessage>();
   #blocks: [stream: string, block: Block][] = [];
   #isOpen = false;
 
   override appendBlock(stream: string, block: Block): void {
     this.#blocks.push([stream, block]);
+  }
+
+  override keep(queue = '', message?: KeptMessage): void {
+    super.keep();
+    if (message !== undefined) this.#messages.set(`${queue} ${message.sequence}`, message);
+  }
+
+  override readKept(queue = '', sequence = 0): KeptMessage | undefined {
+    return this.#messages.get(`${queue} ${sequence}`);
+  }
+
+  override release(queue = '', sequence = 0): void {
+    super.release();
+    this.#messages.delete(`${queue} ${sequence}`);
   }
 
   override commit(): Promise<void> {

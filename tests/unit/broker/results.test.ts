@@ -1,97 +1,27 @@
 // Results that are used again: requests to workers that keep results are answered
 // with an earlier one, or share one run; and are never lost for it.
-import { decode as unpack } from '@msgpack/msgpack';
-import { BlockReader } from '../../../protocol/index.js';
-import { LateStore } from '../../support/late-store.js';
-import { useWorlds, type World } from '../../support/broker-world.js';
+import { useWorlds } from '../../support/broker-world.js';
 import {
   FakeNativePeer,
   mailCredit,
   nativeConfirm,
   nativeRequest,
-  only,
-  type Asked,
-  type SaidBy,
 } from '../../support/fake-native-peer.js';
+import {
+  ask,
+  CACHE,
+  given,
+  jobEvents,
+  reply,
+  requester,
+  say,
+  told,
+  trackers,
+  worker,
+} from '../../support/cached-service.js';
 import { request as v1Request } from '../../support/v1-commands.js';
 
 const startWorld = useWorlds();
-
-type Delivery = SaidBy<'SERVICE DELIVER'>;
-type Terms = NonNullable<Parameters<typeof nativeRequest>[2]>;
-
-const CACHE = { cache: { version: '1' } };
-
-function reply({ delivery, epoch }: Delivery, text: string): Asked {
-  return { name: 'REPLY', delivery, epoch, content: [Buffer.from(text)] };
-}
-
-async function worker(
-  world: World,
-  address: string,
-  terms: Record<string, unknown> = CACHE,
-): Promise<FakeNativePeer> {
-  const peer = await FakeNativePeer.open(world, address);
-  // What waits comes with the answer.
-  peer.call('offer', { service: 's', ...terms });
-  await world.settle();
-  return peer;
-}
-
-async function requester(world: World, address = 'asks'): Promise<FakeNativePeer> {
-  const peer = await FakeNativePeer.open(world, address);
-  await peer.exchange(mailCredit(100_000));
-  return peer;
-}
-
-/** A request whose body is a text. */
-function ask(tracker: string, body: string, terms: Terms = {}): Asked {
-  return nativeRequest('s', 'x', { tracker, content: [Buffer.from(body)], ...terms });
-}
-
-/** Sends; what comes is to be read. */
-async function say(world: World, peer: FakeNativePeer, ...commands: Asked[]): Promise<void> {
-  peer.send(...commands);
-  await world.settle();
-}
-
-async function given(world: World, peer: FakeNativePeer): Promise<Delivery[]> {
-  await world.settle();
-  return only(peer.read(), 'SERVICE DELIVER');
-}
-
-/** What a peer was told since the last time, in brief words. */
-async function told(world: World, peer: FakeNativePeer): Promise<string[]> {
-  await world.settle();
-  return peer.read().flatMap((said) => {
-    switch (said.name) {
-      case 'MAILBOX DELIVER':
-        return [`${said.tracker}: ${said.content[0]?.toString() ?? ''} from ${said.sender}`];
-      case 'CONFIRM':
-        return [`${said.tracker}: ${said.statusCode}`];
-      default:
-        return [];
-    }
-  });
-}
-
-const trackers = (deliveries: readonly Delivery[]): string[] =>
-  deliveries.map(({ tracker }) => tracker);
-
-function jobEvents(world: World): Record<string, unknown>[] {
-  const events: Record<string, unknown>[] = [];
-  for (let sequence = 0; ;) {
-    const block = world.store.readBlock('$jobs', sequence);
-    if (block === undefined) return events;
-    const messages = new BlockReader(block.bytes);
-    while (messages.next()) {
-      const [head, ...content] = messages.content();
-      const event = unpack(head as Buffer) as Record<string, unknown>;
-      events.push({ job: messages.subject, ...event, content: content.map(String) });
-    }
-    sequence = block.last + 1;
-  }
-}
 
 describe('a result that is known', () => {
   it('answers the same request at once, without a worker, and no other one', async () => {
