@@ -18,7 +18,7 @@ const NO_CHUNK = Buffer.alloc(0);
 
 export class SectionWriter {
   readonly #sender: Buffer;
-  #chunk = NO_CHUNK;
+  #chunk: Buffer = NO_CHUNK;
   #spare: Buffer[] = [];
   #spareBytes = 0;
   /** Where the section that gathers begins, and where its last octet ends. */
