@@ -12,8 +12,9 @@ const CHUNK_BYTES_MIN = 4 * 1024;
 const CHUNK_BYTES_MAX = 256 * 1024;
 /** Memory of large sections is taken in multiples of this. */
 const LARGE_STEP_BYTES = 256 * 1024;
-/** How much memory of large sections is kept to be used again. */
-const SPARE_BYTES_MAX = 16 * 1024 * 1024;
+/** How much memory of large sections is kept to be used again, while more are under way and later. */
+const SPARE_BYTES_MAX = 64 * 1024 * 1024;
+const IDLE_BYTES_MAX = 8 * 1024 * 1024;
 const NO_CHUNK = Buffer.alloc(0);
 
 export class SectionWriter {
@@ -88,12 +89,19 @@ export class SectionWriter {
     return section;
   }
 
-  /** Takes back what `take` handed over, and nobody will look at again. */
-  reuse(section: Buffer): void {
+  /**
+   * Takes back what `take` handed over, and nobody will look at again.
+   *
+   * @param isLast true where nothing that was handed over is still looked at
+   */
+  reuse(section: Buffer, isLast: boolean): void {
     const { byteLength } = section.buffer;
-    if (byteLength <= CHUNK_BYTES_MAX || this.#spareBytes + byteLength > SPARE_BYTES_MAX) return;
-    this.#spare.push(Buffer.from(section.buffer));
-    this.#spareBytes += byteLength;
+    if (byteLength > CHUNK_BYTES_MAX) {
+      this.#spare.push(Buffer.from(section.buffer));
+      this.#spareBytes += byteLength;
+    }
+    const bytesMax = isLast ? IDLE_BYTES_MAX : SPARE_BYTES_MAX;
+    while (this.#spareBytes > bytesMax) this.#spareBytes -= this.#spare.shift()?.length ?? 0;
   }
 
   /** Gives its memory back, which it needs to have nothing gathered in. What was handed over stays. */

@@ -272,8 +272,11 @@ export class NativeOutbox {
       if (sending.last > upTo) break;
       this.#sendings[this.#head++] = undefined as never;
       this.#settle(sending);
+      const { command, writer } = sending;
       // The broker has all of it, so that the socket needs it no more either.
-      if ('sections' in sending.command) sending.writer?.sections.reuse(sending.command.sections);
+      if ('sections' in command) {
+        writer?.sections.reuse(command.sections, writer.unsettled === 0);
+      }
     }
     if (this.#head === this.#sendings.length) {
       this.#sendings.length = this.#head = this.#next = 0;

@@ -200,7 +200,7 @@ it('memory of large sections is used again, and only that which was given back',
         held.push({ section, copy: Buffer.from(section) });
         if (each.givesBack > held.length) continue;
         for (const { section: done } of held.splice(0, each.givesBack)) {
-          writer.reuse(done);
+          writer.reuse(done, held.length === 0);
           givenBack.add(done.buffer);
         }
       }
