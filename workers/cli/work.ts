@@ -16,6 +16,8 @@ export interface WorkArguments extends BrokerArguments {
   readonly pattern?: string;
   readonly capacity?: string;
   readonly label?: readonly string[];
+  readonly cache?: string;
+  readonly cacheAge?: string;
   readonly input?: string;
   readonly inputFile?: readonly string[];
   readonly output?: string;
@@ -62,7 +64,7 @@ export const workCommand: Command<WorkArguments> = {
     'SIGTERM and Ctrl-C let what runs finish.',
   examples: [
     ['upper -- tr a-z A-Z', 'a service that makes text large'],
-    ['ocr --input body -- tesseract stdin stdout', 'one that reads text in pictures'],
+    ['words --output json -- wc -w', 'one whose reply is a number'],
     ['speak --output-file out.wav -- espeak-ng --stdin -w out.wav', 'one that makes a file'],
     ['--config workers.yaml', 'all services of a configuration'],
     ['--config workers.yaml --check', 'what would be offered, and what is wrong'],
@@ -81,6 +83,8 @@ export const workCommand: Command<WorkArguments> = {
     pattern: text('pattern', 'the subjects to take, a regular expression; all unless said'),
     capacity: text('capacity', 'how many requests at the same time; 1 unless said'),
     label: texts('what this worker says of itself, NAME=VALUE'),
+    cache: text('cache', 'keep results under this version, and use them again'),
+    'cache-age': text('cache-age', 'with --cache: how old they may be, as 1h; any age unless said'),
     'time-limit': text('time-limit', 'how long a request may take, as 90s or 5min'),
     'memory-limit': text('memory-limit', 'how much memory a process may take, as 4GiB (Linux)'),
     grace: text('grace', 'how long the command may take to end after SIGTERM; 5s unless said'),

@@ -11,7 +11,7 @@ import {
   statSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, parse } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { MlmClient } from 'malamute-ts';
@@ -108,7 +108,9 @@ function interruption(): Promise<never> {
 }
 
 function filesIn(folder: string): string[] {
-  return readdirSync(folder).map((name) => {
+  // `card.png` before `card-2.png`.
+  const names = readdirSync(folder).sort((a, b) => (parse(a).name < parse(b).name ? -1 : 1));
+  return names.map((name) => {
     return `  ${join(folder, name)} (${statSync(join(folder, name)).size} bytes)`;
   });
 }
