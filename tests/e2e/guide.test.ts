@@ -20,12 +20,7 @@ import { readReadyFile, useProcesses } from '../support/processes.js';
 import { readSections, type Block, type Section, type Step } from './guide-pages.js';
 import { compareBackground, hasPrinted, Shell, typeAll, until } from './guide-terminal.js';
 
-const PAGES = [
-  'README.md',
-  'docs/guide.md',
-  'docs/write-a-worker.md',
-  'docs/test-your-worker.md',
-];
+const PAGES = ['README.md', 'docs/guide.md', 'docs/write-a-worker.md', 'docs/test-your-worker.md'];
 const BROKER = resolve('dist/broker/main.js');
 const ENDPOINT = 'tcp://127.0.0.1:9999';
 /** For one session of a page: npx alone takes its time on a busy machine. */

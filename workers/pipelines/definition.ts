@@ -16,7 +16,8 @@ import {
   type PipelineShape,
   type StepShape,
 } from './shapes.js';
-import { Source, type Path } from './source.js';
+import type { KeyPath as Path } from '../yaml/place.js';
+import { Source } from './source.js';
 import { readTemplate, type Placed, type Template } from './template.js';
 import { wantsOf } from './wants.js';
 

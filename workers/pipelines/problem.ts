@@ -1,12 +1,7 @@
 // What is wrong with a pipeline, told so that it can be found: file, line,
 // column and key, then what to do. It only holds and prints; whether something
 // is a problem is decided elsewhere.
-
-/** Where in a file something stands. Lines and columns count from 1. */
-export interface Place {
-  readonly line: number;
-  readonly column: number;
-}
+import type { Place } from '../yaml/place.js';
 
 export interface Problem extends Place {
   /** An error keeps a pipeline from running; a warning does not. */

@@ -4,7 +4,7 @@
 // expressions mean is checked elsewhere.
 import { Expression, ExpressionError, type Scope } from './expression.js';
 import { FileValue } from './file-value.js';
-import type { Path } from './source.js';
+import type { KeyPath as Path } from '../yaml/place.js';
 
 export type Template =
   | { readonly kind: 'constant'; readonly value: unknown }

@@ -1,14 +1,8 @@
 // What is wrong with a configuration, in lines that name the place and say what
 // to write instead. All problems are told at once; nothing is repaired.
+import type { KeyPath, Place } from '../../yaml/place.js';
 
-/** Where a value stands in its file, counted from 1. */
-export interface Place {
-  readonly line: number;
-  readonly column: number;
-}
-
-/** Keys from the top of the file to a value. */
-export type KeyPath = readonly (string | number)[];
+export { dotted, type KeyPath } from '../../yaml/place.js';
 
 /** One thing that is wrong. */
 export interface Problem {
@@ -58,12 +52,4 @@ function lineOf(source: Source, place: Place | undefined, path: KeyPath, message
 function compare(a: Place | undefined, b: Place | undefined): number {
   if (a === undefined || b === undefined) return Number(b !== undefined) - Number(a !== undefined);
   return a.line - b.line || a.column - b.column;
-}
-
-/** `services.ocr.command[2]` */
-export function dotted(path: KeyPath): string {
-  return path.reduce<string>((text, key) => {
-    if (typeof key === 'number') return `${text}[${key}]`;
-    return text === '' ? key : `${text}.${key}`;
-  }, '');
 }
