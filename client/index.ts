@@ -11,6 +11,7 @@ export type {
 } from './admin.js';
 export type { ClientState, MlmClient, PingOptions, SessionProtocol } from './client.js';
 export { encodeBody } from './body.js';
+export type { CacheOptions } from './cache.js';
 export { MlmError, type MlmErrorCode } from './errors.js';
 export type { ClientEvents, Confirmation, Dropped, Refused } from './events.js';
 export type { MailboxOptions, MailboxReader, SendToOptions } from './mailbox.js';

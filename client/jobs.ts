@@ -90,6 +90,8 @@ export class JobEvent {
   readonly reason: string | undefined;
   /** `retrying`: the next attempt begins so much later, ms. */
   readonly delayMs: number | undefined;
+  /** `succeeded`: the result is that of another request for the same; see `OfferOptions.cache`. */
+  readonly cached: boolean;
   /** `partial`, `succeeded`: the frames of the part, or of the reply. They are not copies. */
   readonly content: Buffer[];
 
@@ -112,6 +114,7 @@ export class JobEvent {
     this.progress = event === 'progress' ? progressIn(said) : undefined;
     this.reason = textIn(said['reason']);
     this.delayMs = numberIn(said['delayMs']);
+    this.cached = said['cached'] === true;
     this.content = message.content.slice(1);
   }
 

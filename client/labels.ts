@@ -42,18 +42,20 @@ export function checkLabels(labels: Labels): Labels {
 /**
  * What a request asks for, as it travels; undefined where it asks for nothing.
  *
+ * @param fresh whether no earlier result will do
  * @throws {MlmError} INVALID_ARGUMENT naming the label
  */
-export function checkWants({ needs, prefers, settleMs }: Wants): unknown {
+export function checkWants({ needs, prefers, settleMs }: Wants, fresh = false): unknown {
   const kinds = 'a value, a list of values, or { min, max }';
   if (needs !== undefined) checkMap('needs', needs, isCondition, kinds);
   if (prefers !== undefined) checkMap('prefers', prefers, isCondition, kinds);
   if (settleMs !== undefined) checkSettle(settleMs, prefers);
-  if (needs === undefined && prefers === undefined) return undefined;
+  if (needs === undefined && prefers === undefined && !fresh) return undefined;
   const wants = {
     ...(needs !== undefined && { needs: plain(needs) }),
     ...(prefers !== undefined && { prefers: plain(prefers) }),
     ...(settleMs !== undefined && { settleMs }),
+    ...(fresh && { fresh }),
   };
   const bytes = encode(wants).length;
   if (bytes > WANTS_BYTES_MAX) {

@@ -28,6 +28,11 @@ export interface RequestTerms extends Wants {
    * that can be; and no key keeps those of others waiting.
    */
   readonly key?: string | undefined;
+  /**
+   * Has it done anew, though workers keep results (see `offer`) and the result may be known. On
+   * MLM/1, where nobody keeps any, it changes nothing.
+   */
+  readonly fresh?: boolean | undefined;
 }
 
 export interface RequestOptions extends RequestTerms {
@@ -88,7 +93,7 @@ export function checkTerms(service: string, subject: string, terms: RequestTerms
     throw new MlmError('INVALID_ARGUMENT', message);
   }
   checkText('key', key, { empty: true });
-  return { priority, delayMs, deadlineMs, key, wants: checkWants(terms) };
+  return { priority, delayMs, deadlineMs, key, wants: checkWants(terms, terms.fresh) };
 }
 
 /** @throws {MlmError} INVALID_ARGUMENT, ABORTED, UNSUPPORTED for an anonymous client */
@@ -142,7 +147,7 @@ export class Requests implements RequestVerbs {
     given: RequestOptions = {},
   ): Promise<Reply> {
     const { connection, options, outbox } = this.#room;
-    const checked = checkRequest(options.address, service, subject, given);
+    const checked = checkRequest(options.address, service, subject, { ...given, fresh: false });
     const { timeoutMs, signal } = checked;
     checkPlain(checked);
     if (given.id !== undefined) throw notOnV1('a job');

@@ -3,6 +3,7 @@
 // tracker. How a session makes the broker forget an offer is the connection's
 // business.
 import type { Command } from '../protocol/index.js';
+import { checkCache, type CacheOptions } from './cache.js';
 import type { Declaration } from './declarations.js';
 import { aborted, closedError, MlmError, notOnV1 } from './errors.js';
 import { checkLabels, type Labels } from './labels.js';
@@ -41,6 +42,14 @@ export interface OfferOptions {
    * the handler, by `request.extend()`, so that one that hangs loses its request.
    */
   readonly extend?: 'auto' | 'manual' | undefined;
+  /**
+   * Has the broker keep what the handler returns, and answer the same request with it, without
+   * asking again: same subject, same body, same needs, for any requester. Identical requests that
+   * come while one is worked on wait for its outcome. Only for handlers that, for one version,
+   * make of one request what is as good the next time. Failures are not kept. Native sessions
+   * only; MLM/1 leaves it out.
+   */
+  readonly cache?: CacheOptions | undefined;
   /** Stops the offer, as `stop` does. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -56,6 +65,7 @@ export interface CheckedOffer {
   readonly labels: Labels;
   readonly leaseMs: number;
   readonly extend: 'auto' | 'manual';
+  readonly cache: CacheOptions | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -72,7 +82,9 @@ export function checkOffer(service: string, options: OfferOptions): CheckedOffer
   }
   checkSignal('the offer', signal);
   const capacity = capacityOf(options);
-  return { pattern, filter, capacity, labels: checkLabels(labels), leaseMs, extend, signal };
+  const cache = checkCache(options.cache);
+  checkLabels(labels);
+  return { pattern, filter, capacity, labels, leaseMs, extend, cache, signal };
 }
 
 export class Services implements ServiceVerbs {

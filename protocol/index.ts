@@ -18,6 +18,7 @@ export { compilePattern, type Pattern } from './pattern.js';
 export { STATUS, type StatusCode } from './status.js';
 export { fittingText, STRING_BYTES_MAX, textBytes } from './strings.js';
 export {
+  CACHE_VERSION_BYTES_MAX,
   IDS_REMEMBERED,
   isFromNativeClient,
   NATIVE_COMMANDS,

@@ -217,5 +217,8 @@ export const PLAIN_REQUEST = {
  */
 export const IDS_REMEMBERED = 10_000;
 
+/** Octets of the version under which a worker has its results kept, at most. */
+export const CACHE_VERSION_BYTES_MAX = 191;
+
 /** What PROGRESS and PROGRESSED are about. */
 export const PROGRESS_KIND = { progress: 1, partial: 2 } as const;

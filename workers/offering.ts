@@ -45,8 +45,8 @@ export class Offering {
 
   /** Offers the worker. @throws {MlmError} as MlmClient.offer */
   async start(): Promise<void> {
-    const { service, pattern, capacity, labels, leaseMs, extend } = this.#worker;
-    const options = { pattern, capacity, labels, leaseMs, extend };
+    const { service, pattern, capacity, labels, leaseMs, extend, cache } = this.#worker;
+    const options = { pattern, capacity, labels, leaseMs, extend, cache };
     this.#offer = await this.#client.offer(service, options, (request) => this.#handle(request));
     this.#unwatch = this.#worker.onAnnounced(() => this.#onAnnounced());
     // What was announced meanwhile is not in the offer.

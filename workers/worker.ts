@@ -1,7 +1,8 @@
 // A worker as it is written down: what it offers and what it does. It is a
 // description, checked at once, of which only the labels may change; nothing runs
 // and nothing is sent until it is given to `startWorkers` or `runWorkers`.
-import { MlmError, type Labels } from '../client/index.js';
+import { checkCache } from '../client/cache.js';
+import { MlmError, type CacheOptions, type Labels } from '../client/index.js';
 import { Announced, type LabelChanges } from './announced.js';
 import type { Job } from './job.js';
 
@@ -22,6 +23,11 @@ export interface WorkerDefinition {
   readonly leaseMs?: number | undefined;
   /** `manual`: only the handler says that word, by `job.extend()`. Default `auto`. */
   readonly extend?: 'auto' | 'manual' | undefined;
+  /**
+   * Has the broker keep what the worker makes, and answer the same request with it: `{ version }`,
+   * where the version stands for all that it depends on beside the request. See `OfferOptions`.
+   */
+  readonly cache?: CacheOptions | undefined;
   /** How long one attempt may take, ms; then its signal fires, and it has failed. Default: no limit. */
   readonly timeLimitMs?: number | undefined;
   /**
@@ -49,6 +55,7 @@ export interface Worker {
   readonly labels: Labels;
   readonly leaseMs: number | undefined;
   readonly extend: 'auto' | 'manual';
+  readonly cache: CacheOptions | undefined;
   readonly timeLimitMs: number | undefined;
   readonly failuresMax: number;
   readonly handle: (job: Job) => unknown;
@@ -103,6 +110,7 @@ export function defineWorker(definition: WorkerDefinition): Worker {
     },
     leaseMs,
     extend,
+    cache: checkCache(definition.cache),
     timeLimitMs,
     failuresMax,
     handle,

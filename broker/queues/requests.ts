@@ -165,9 +165,12 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
     return true;
   }
 
-  #noteSuccess(message: Message, { worker, content }: Result, more: object = {}): void {
-    const { attempts: attempt } = message;
-    this.context.jobs.note(this.name, message, 'succeeded', { worker, attempt, ...more }, content);
+  #noteSuccess(
+    message: Message,
+    { worker, content }: Result,
+    more: object = { attempt: message.attempts },
+  ): void {
+    this.context.jobs.note(this.name, message, 'succeeded', { worker, ...more }, content);
   }
 
   /** The reply to a job is read from its events. */

@@ -3,7 +3,6 @@
 // It is bounded in number, octets and age, and lies in the store; where that
 // outlives the process, bodies are read from there. Who may be answered with a
 // result, and when, is decided in sharing.ts.
-import { STRING_BYTES_MAX } from '../../protocol/index.js';
 import type { Clock } from '../clock.js';
 import { Deque } from '../deque.js';
 import type { Limits } from '../options.js';
@@ -14,9 +13,6 @@ import { contentBytes } from './message.js';
 
 /** The queue kind under which the store keeps them. */
 export const RESULTS_KIND = 'results';
-
-/** Octets of a version, at most: it is kept beside a hash in one string of the store. */
-export const VERSION_BYTES_MAX = STRING_BYTES_MAX - 64;
 
 /** What one result counts beside its body, in octets. */
 const ENTRY_BYTES = 500;
@@ -281,6 +277,7 @@ export class ServiceResults implements Committer {
   }
 }
 
+/** A version and a hash fit in one string of the store. */
 function keyOf(version: string, input: string): string {
   return `${input} ${version}`;
 }

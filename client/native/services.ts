@@ -4,6 +4,7 @@
 // is told by its signal. How long the broker believes in a handler without a word
 // (the lease) is extended here, for all requests of an offer together.
 import { STATUS, type NativeCommand } from '../../protocol/index.js';
+import type { CacheOptions } from '../cache.js';
 import { aborted, closedError, MlmError } from '../errors.js';
 import { Offer, type Handler, type Outcome } from '../offer.js';
 import { DeliveryQueue } from '../queue.js';
@@ -34,6 +35,7 @@ const STATUS_OF = {
 interface Offered {
   readonly offer: Offer;
   readonly leaseMs: number;
+  readonly cache: CacheOptions | undefined;
   readonly lease: Lease;
   accepted: boolean;
   readonly ready: (error?: MlmError) => void;
@@ -61,7 +63,7 @@ export class NativeServices implements ServiceVerbs, Member {
   /** @throws {MlmError} through its promise; see MlmClient.offer */
   async offer(service: string, options: OfferOptions, handler: Handler): Promise<Offer> {
     const checked = checkOffer(service, options);
-    const { pattern, filter, capacity, labels, leaseMs, extend, signal } = checked;
+    const { pattern, filter, capacity, labels, leaseMs, extend, cache, signal } = checked;
     const { connection, clock, intake } = this.#room;
     if (connection.over !== undefined) throw connection.over;
     const others = this.#offered.get(service) ?? [];
@@ -86,7 +88,7 @@ export class NativeServices implements ServiceVerbs, Member {
       // What waits for a handler here could be with a worker that has time.
       turn: () => offer.giveBack(),
     });
-    await this.#declare(offer, leaseMs, lease, signal);
+    await this.#declare({ offer, leaseMs, cache, lease }, signal);
     return offer;
   }
 
@@ -152,11 +154,10 @@ export class NativeServices implements ServiceVerbs, Member {
   }
 
   async #declare(
-    offer: Offer,
-    leaseMs: number,
-    lease: Lease,
+    declared: Pick<Offered, 'offer' | 'leaseMs' | 'cache' | 'lease'>,
     signal: AbortSignal | undefined,
   ): Promise<void> {
+    const { offer } = declared;
     const { service } = offer;
     const onAbort = (): void => {
       if (signal !== undefined) settle(aborted('the offer', signal));
@@ -168,7 +169,7 @@ export class NativeServices implements ServiceVerbs, Member {
     });
     signal?.addEventListener('abort', onAbort, { once: true });
     const told = (error?: MlmError): void => settle(error);
-    const offered: Offered = { offer, leaseMs, lease, accepted: false, ready: told };
+    const offered: Offered = { ...declared, accepted: false, ready: told };
     this.#offered.set(service, [...(this.#offered.get(service) ?? []), offered]);
     if (this.#room.native.isOpen) this.#offerAll(service);
     try {
@@ -187,10 +188,11 @@ export class NativeServices implements ServiceVerbs, Member {
     const labels = Object.assign({}, ...offers.map(({ offer }) => offer.labels)) as object;
     const leaseMs = this.#leaseMs(service);
     for (const offered of offers) {
+      const { cache } = offered;
       const { pattern } = offered.offer;
       this.#room.native.call(
         'offer',
-        { service, pattern, capacity, labels, leaseMs },
+        { service, pattern, capacity, labels, leaseMs, ...(cache !== undefined && { cache }) },
         {
           done: () => {
             offered.accepted = true;

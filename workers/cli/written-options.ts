@@ -9,6 +9,8 @@ const OPTION_OF: Readonly<Record<string, string>> = {
   pattern: 'pattern',
   capacity: 'capacity',
   labels: 'label',
+  'cache.version': 'cache',
+  'cache.maxAge': 'cache-age',
   input: 'input',
   'input.files': 'input-file',
   output: 'output',
@@ -43,6 +45,7 @@ export function writtenOptions(service: string, given: WorkArguments): unknown {
     labels: label && mapValues(pairs('label', label), labelValue),
     input: files === undefined ? input : { stdin: input, files },
     output: outputFile === undefined ? output : { stdout: output, files: filesOf(outputFile) },
+    cache: cacheOf(given),
     outputMax: given.outputMax,
     progress: given.progress,
     timeLimit: given.timeLimit,
@@ -56,6 +59,11 @@ export function writtenOptions(service: string, given: WorkArguments): unknown {
     readyLabels: readyLabel && mapValues(pairs('ready-label', readyLabel), labelValue),
   };
   return { services: { [service]: said(written) } };
+}
+
+/** A version and an age; only one of them may be given, which is complained about then. */
+function cacheOf({ cache: version, cacheAge: maxAge }: WorkArguments): unknown {
+  return version === undefined && maxAge === undefined ? undefined : said({ version, maxAge });
 }
 
 /** One name is one file; several, or one with a `*`, are a list. */
@@ -105,7 +113,8 @@ export const optionNames: Source = {
     if (key === 'command') return `argument ${Number(inside ?? 0) + 1} of the command`;
     const option = OPTION_OF[`${key}.${String(inside)}`] ?? OPTION_OF[key];
     if (option === undefined) return dotted(path) || 'the service';
-    const name = inside === undefined || inside === 'stdin' ? undefined : path.at(-1);
+    const isNamed = inside !== undefined && inside !== 'stdin' && key !== 'cache';
+    const name = isNamed ? path.at(-1) : undefined;
     return name === undefined || name === 'files' || name === 'stdout'
       ? `--${option}`
       : `--${option} ${String(name)}`;

@@ -49,6 +49,7 @@ export class CommandWorkers {
       pattern: service.pattern,
       capacity: service.capacity,
       labels: service.labels,
+      cache: service.cache,
       handle: (job: Job) => this.#keep(run(job)),
     });
     const run = this.#runOf(service, new WarmLabels(worker));

@@ -1,7 +1,6 @@
 // The calls that are about services: to offer them, and to look after the requests
 // that failed for good.
-import { textBytes } from '../../../protocol/index.js';
-import { VERSION_BYTES_MAX } from '../../queues/results.js';
+import { CACHE_VERSION_BYTES_MAX, textBytes } from '../../../protocol/index.js';
 import type { CacheTerms } from '../../queues/sharing.js';
 import { whyNoLabels, type Labels } from '../../queues/wants.js';
 import type { Session } from '../../sessions/session.js';
@@ -127,8 +126,10 @@ function cacheOf({ cache }: Arguments): CacheTerms | undefined {
     throw new CallError(`cache has no "${unknown}": there is version and maxAgeMs`);
   }
   const bytes = typeof version === 'string' ? textBytes(version) : 0;
-  if (bytes === 0 || bytes > VERSION_BYTES_MAX) {
-    throw new CallError(`the version of a cache is a text of 1 to ${VERSION_BYTES_MAX} octets`);
+  if (bytes === 0 || bytes > CACHE_VERSION_BYTES_MAX) {
+    throw new CallError(
+      `the version of a cache is a text of 1 to ${CACHE_VERSION_BYTES_MAX} octets`,
+    );
   }
   if (maxAgeMs === undefined) return { version: text(given, 'version'), maxAgeMs: Infinity };
   const ageMs = integer(given, 'maxAgeMs', 1, Number.MAX_SAFE_INTEGER);

@@ -19,6 +19,7 @@ export function detailOf(event: JobEvent): string {
     event.progress === undefined ? '' : progressText(event),
     event.worker ?? '',
     event.attempt === undefined ? '' : `attempt ${event.attempt}`,
+    event.cached ? 'not run: the result was known' : '',
     event.reason ?? '',
     event.delayMs === undefined ? '' : `again in ${duration(event.delayMs)}`,
     contentText(event),
@@ -49,6 +50,7 @@ export function eventJson(event: JobEvent): string {
     ...progress,
     reason: event.reason,
     delayMs: event.delayMs,
+    cached: event.cached || undefined,
   });
   if (!hasContent(event)) return safeJson(head);
   return safeJson(`${head.slice(0, -1)},${bodyFields(event.content)}}`);

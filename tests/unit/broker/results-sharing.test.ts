@@ -37,7 +37,7 @@ describe('the same request once more, while it is run', () => {
     expect(old.read()).toMatchObject([{ name: 'MAILBOX DELIVER', sender: 'w', tracker: '4' }]);
     expect(jobEvents(world)).toMatchObject([
       { event: 'queued' },
-      { event: 'succeeded', worker: 'w', attempt: 0, cached: true, content: ['A'] },
+      { event: 'succeeded', worker: 'w', cached: true, content: ['A'] },
     ]);
     expect(await world.view('services')).toMatchObject([{ requests: 0, done: 5, reused: 4 }]);
   });

@@ -50,6 +50,7 @@ services:
     pattern: ^png/
     capacity: 2
     labels: {gpu: true, vramMb: 24000, models: [a, b]}
+    cache: {version: "2", maxAge: 1h}
     command: [sh, -c, "true"]
     timeLimit: 5min
     memoryLimit: 4GiB
@@ -74,6 +75,7 @@ services:
       pattern: '^png/',
       capacity: 2,
       labels: { gpu: true, vramMb: 24000, models: ['a', 'b'] },
+      cache: { version: '2', maxAgeMs: 3_600_000 },
       command: {
         folder: process.cwd(),
         timeLimitMs: 300_000,
@@ -145,6 +147,15 @@ brokr: tcp://x:1
     ['command: [cat, "./{{body.x}}"]', 'command[1]: '],
     ['command: [cat]\npattern: "("', 'pattern: "(" is not a valid pattern'],
     ['command: [cat]\nlabels: {a: {b: 1}}', 'labels.a: must be a text, a number'],
+    ['command: [cat]\ncache: yes', 'cache: must be a map of keys'],
+    ['command: [cat]\ncache: {}', 'cache.version: is missing'],
+    ['command: [cat]\ncache: {version: 1.10}', 'cache.version: put 1.1 in quotes'],
+    ['command: [cat]\ncache: {version: ""}', 'cache.version: must be a text of 191 octets at most'],
+    ['command: [cat]\ncache: {version: a, maxAge: 60}', 'cache.maxAge: must be a duration'],
+    [
+      'command: [cat]\ncache: {version: a, maxage: 1h}',
+      'cache.maxage: is not known; did you mean "maxAge"?',
+    ],
     ['command: [cat]\nmemoryLimit: 4G', 'memoryLimit: must be a size as 64KiB'],
     ['command: [cat]\ninput: jsn', 'input.stdin: "jsn" is no part of a request'],
     ['command: [cat]\ninput: frames 0..', 'input.stdin: frames N.. can be files only'],

@@ -31,6 +31,8 @@ it('say what a configuration says', () => {
     pattern: '^a',
     capacity: '3',
     label: ['gpu=true', 'vramMb=24000', 'model=sam3'],
+    cache: '7',
+    cacheAge: '1h',
     input: 'json',
     inputFile: ['a.png=frame 1', 'b.png=body.b'],
     outputFile: ['*.png', 'x.json'],
@@ -47,6 +49,7 @@ it('say what a configuration says', () => {
 pattern: ^a
 capacity: 3
 labels: {gpu: true, vramMb: 24000, model: sam3}
+cache: {version: "7", maxAge: 1h}
 input: {stdin: json, files: {a.png: frame 1, b.png: body.b}}
 output: {files: ["*.png", x.json]}
 outputMax: 1MiB
@@ -74,6 +77,8 @@ it.each<[WorkArguments, string]>([
   [{ output: 'txt' }, '--output: must be one of binary'],
   [{ outputFile: ['/x'] }, '--output-file: must be the name of a file'],
   [{ exitCode: ['3=bad'] }, '--exit-code 3: must be one of ok'],
+  [{ cacheAge: '1h' }, '--cache: is missing'],
+  [{ cache: '1', cacheAge: '1' }, '--cache-age: must be a duration'],
   [{ env: ['A B=1'] }, '--env: "A B" is no name of a variable'],
   [{ command: ['cat', '-{{body.x}}'] }, 'argument 2 of the command: "-{{body.x}}": the request'],
   [{ command: ['{{subject}}'] }, 'argument 1 of the command: the program cannot be chosen'],

@@ -3,7 +3,7 @@
 // offers nothing.
 import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
-import type { Labels } from '../../../client/index.js';
+import type { CacheOptions, Labels } from '../../../client/index.js';
 import type { CommandSpec } from '../command.js';
 import type { ModelSpec } from '../openai/model.js';
 import {
@@ -26,6 +26,7 @@ interface Offered {
   readonly pattern: string;
   readonly capacity: number;
   readonly labels: Labels;
+  readonly cache: CacheOptions | undefined;
 }
 
 /** A service that is a command, or a model of a server. */
@@ -198,11 +199,12 @@ function offered(
     readonly pattern?: { readonly source: string } | undefined;
     readonly capacity?: number | undefined;
     readonly labels?: Labels | undefined;
+    readonly cache?: CacheOptions | undefined;
   },
   key: string,
 ): Offered {
-  const { service = key, pattern, capacity = 1, labels = {} } = written;
-  return { service, pattern: pattern?.source ?? '', capacity, labels };
+  const { service = key, pattern, capacity = 1, labels = {}, cache } = written;
+  return { service, pattern: pattern?.source ?? '', capacity, labels, cache };
 }
 
 function below(path: KeyPath): (problem: Problem) => Problem {

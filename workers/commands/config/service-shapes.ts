@@ -4,6 +4,7 @@
 import { z } from 'zod';
 import { commandShape, environment, errors, exitCodes, input, output } from './command-shapes.js';
 import {
+  cache,
   duration,
   flag,
   keys,
@@ -27,6 +28,7 @@ const common = {
   pattern: pattern.optional(),
   capacity: wholeNumber(1, CAPACITY_MAX).optional(),
   labels: labels.optional(),
+  cache: cache.optional(),
   timeLimit: duration.optional(),
   outputMax: size.optional(),
 };

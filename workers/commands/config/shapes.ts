@@ -2,7 +2,7 @@
 // lists. Each says in one sentence what it wants. What they are for stands in
 // service-shapes.ts.
 import { z } from 'zod';
-import { compilePattern, type Pattern } from '../../../protocol/index.js';
+import { CACHE_VERSION_BYTES_MAX, compilePattern, type Pattern } from '../../../protocol/index.js';
 import { nearest } from './suggest.js';
 import type { KeyPath, Problem } from './problems.js';
 import { DURATION_USAGE, parseDuration, parseSize, SIZE_USAGE } from './units.js';
@@ -128,6 +128,17 @@ export const serviceName = shape((value) => {
   if (fits && !/\p{Cc}/u.test(value)) return value;
   throw new Wrong('must be a name of 255 octets at most');
 });
+
+/** Under what results are kept: `{version: "1", maxAge: 1h}`. */
+export const cache = keys({
+  version: shape((value) => {
+    if (typeof value === 'number') throw new Wrong(`put ${shown(value)} in quotes`);
+    const bytes = typeof value === 'string' ? Buffer.byteLength(value) : 0;
+    if (typeof value === 'string' && bytes > 0 && bytes <= CACHE_VERSION_BYTES_MAX) return value;
+    throw new Wrong(`must be a text of ${CACHE_VERSION_BYTES_MAX} octets at most`);
+  }),
+  maxAge: duration.optional(),
+}).transform(({ version, maxAge: maxAgeMs }) => ({ version, maxAgeMs }));
 
 type LabelValue = string | number | boolean;
 
