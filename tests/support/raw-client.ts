@@ -86,12 +86,15 @@ export class RawClient {
     }
   }
 
-  /** Resolves when its connection was lost and there is another one. */
+  /** Resolves when its connection was lost and there is another one, or it is closed. */
   async reconnected(): Promise<void> {
+    // Not by listeners: in Jest, zeromq finds no EventEmitter from the second test file on.
     const { events } = this.socket;
-    await new Promise<void>((resolve) => {
-      events.on('disconnect', () => events.on('handshake', () => resolve()));
-    });
+    for (let isLost = false; ;) {
+      const { type } = await events.receive();
+      isLost ||= type === 'disconnect';
+      if (type === 'end' || (isLost && type === 'handshake')) return;
+    }
   }
 
   /** A view of `$broker`. */
