@@ -63,11 +63,18 @@ async function unusedPort(): Promise<number> {
   return port;
 }
 
-/** A command that writes its pid into a file, and then waits. */
-function hanging(folder: string): { args: string[]; pid: () => Promise<number> } {
+/** A command that writes its pid into a file, and then waits. @param by how a shell starts it, where one does */
+function hanging(folder: string, by = ''): { args: string[]; pid: () => Promise<number> } {
   const file = join(folder, 'pid');
+  const script = `echo $$ > ${file}; exec sleep 1000`;
   return {
-    args: ['--', 'sh', '-c', `echo $$ > ${file}; exec sleep 1000`],
+    args: [
+      '--',
+      ...(by === '' ? [] : ['sh', '-c', `${by} exec sleep 1000`, 'sh']),
+      'sh',
+      '-c',
+      script,
+    ],
     pid: async () => {
       await untilTrue('the command', () =>
         Promise.resolve(existsSync(file) && readFileSync(file, 'utf8').endsWith('\n')),
@@ -152,9 +159,12 @@ it('a worker that is killed takes its command with it; the next one tidies up', 
   expect(foldersIn(temporary)).not.toContain(left[0]);
 });
 
-it('a second signal ends all at once', async () => {
+it.each([
+  ['the command', ''],
+  ['a process that has left its group', 'setsid "$@" &'],
+])('a second signal ends all at once: %s', async (_, by) => {
   const { client, temporary, work } = await site();
-  const command = hanging(commands.folder());
+  const command = hanging(commands.folder(), by);
   const worker = await work(['slow', '--drain', '10min', ...command.args]);
   void failureOf(client.request('slow', ''));
   const pid = await command.pid();

@@ -1,11 +1,13 @@
 // One command as a process group of its own: started without a shell, and ended
-// with all that it has started. What it reads, prints and means is not known
-// here. Every group is killed when this process ends, however it does.
+// with all that it has started, also where that has left the group (stragglers.ts).
+// What it reads, prints and means is not known here. Every group is killed when
+// this process ends, however it does.
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 import { failure, messageOf, systemCodeOf, type FailureClass } from './failure.js';
 import { findProgram } from './find-program.js';
+import { killMarked, killMarkedNow, markIn, newMark } from './stragglers.js';
 
 type Child = ChildProcessByStdio<Writable, Readable, Readable>;
 
@@ -40,15 +42,18 @@ export class ProcessGroup {
   readonly stderr: Readable;
   /** Resolves when the whole group has ended and its outputs were read; never rejects. */
   readonly ended: Promise<Exit>;
+  /** What tells those that have left the group. */
+  readonly mark: string | undefined;
   readonly #child: Child;
   readonly #graceMs: number;
   #over = false;
   #grace: NodeJS.Timeout | undefined;
 
   /** @internal See `startGroup`. */
-  constructor(child: Child, pid: number, graceMs: number) {
+  constructor(child: Child, pid: number, graceMs: number, mark: string | undefined) {
     this.#child = child;
     this.pid = pid;
+    this.mark = mark;
     this.stdin = child.stdin;
     this.stdout = child.stdout;
     this.stderr = child.stderr;
@@ -96,6 +101,7 @@ export class ProcessGroup {
     clearTimeout(this.#grace);
     // What the command has left behind has nobody to work for.
     this.signal('SIGKILL');
+    await killMarked(this.mark);
     await this.#untilSilent(closed.signal);
     groups.delete(this);
     if (groups.size === 0) process.off('exit', killAll);
@@ -126,6 +132,7 @@ function isOver(output: Readable): boolean {
 
 function killAll(): void {
   for (const group of groups) group.signal('SIGKILL');
+  killMarkedNow([...groups].flatMap(({ mark }) => mark ?? []));
 }
 
 /**
@@ -136,14 +143,15 @@ function killAll(): void {
  *   `bad-input` where its arguments are too long; `transient` where the system is short of something
  */
 export async function startGroup(options: GroupOptions): Promise<ProcessGroup> {
-  const { program, folder: cwd, env, graceMs } = options;
+  const { program, folder: cwd, graceMs } = options;
+  const env = { ...options.env, ...newMark() };
   const path = findProgram(program, env['PATH']);
   if (path === undefined) throw failure('not-ready', noProgram(program, env['PATH']));
   const [first = path, ...args] = [...launcherOf(options), path, ...options.args];
   try {
     const child = spawn(first, args, { cwd, env, detached: true, stdio: 'pipe' });
     const pid = await startedPid(child);
-    return new ProcessGroup(child, pid, graceMs);
+    return new ProcessGroup(child, pid, graceMs, markIn(env));
   } catch (cause) {
     const name = CLASS_OF_CODE[systemCodeOf(cause)] ?? 'failed';
     throw failure(name, `"${program}" cannot be started: ${messageOf(cause)}`, cause);

@@ -116,11 +116,48 @@ describe('what a command leaves running', () => {
     await untilGone(Number(String(await run(lines))));
   });
 
-  it('in a session of its own, does not keep the reply waiting', async () => {
-    // It has left the group before the command ends.
-    const script = `setsid sh -c 'echo $$ > new; mv new pid; exec sleep 1000' &
+  // It has left the group, and its parent has ended, before the command ends.
+  const leaving = (
+    by: string,
+  ): string => `(${by} sh -c 'echo $$ > new; mv new pid; exec sleep 1000' &)
       while [ ! -e pid ]; do sleep 0.01; done; cat pid`;
-    const pid = Number(String(await run(`command: ${yaml(['sh', '-c', script])}\noutput: text`)));
+
+  it('in a session of its own, is ended with it, too', async () => {
+    const lines = `command: ${yaml(['sh', '-c', leaving('setsid')])}\noutput: text`;
+    const pid = Number(String(await run(lines)));
+    expect(pid).toBeGreaterThan(1);
+    expect(isAlive(pid)).toBe(false);
+  });
+
+  it('in a session of its own, is ended when the request is cancelled', async () => {
+    const script = `${leaving('setsid')}; exec sleep 1000`;
+    const { pids } = await cancelled(`command: ${yaml(['sh', '-c', script])}`);
+    expect(pids[0]).toBeGreaterThan(1);
+    expect(isAlive(pids[0]!)).toBe(false);
+  });
+
+  it('ends no process of another command', async () => {
+    const over = new AbortController();
+    let other: Promise<unknown> = Promise.resolve();
+    const begun = new Promise<number>((resolve) => {
+      const context = contextOf({
+        signal: over.signal,
+        onEmit: (pid) => resolve(Number(pid)),
+      });
+      const script = `${leaving('setsid')}; exec sleep 1000`;
+      other = failureOf(run(`command: ${yaml(['sh', '-c', script])}\noutput: lines`, context));
+    });
+    const pid = await begun;
+    await run('command: ["true"]');
+    expect(isAlive(pid)).toBe(true);
+    over.abort(new Error('over'));
+    await other;
+    expect(isAlive(pid)).toBe(false);
+  });
+
+  it('in a session of its own and with nothing in its environment, does not keep the reply waiting', async () => {
+    const lines = `command: ${yaml(['sh', '-c', leaving('setsid env -i')])}\noutput: text`;
+    const pid = Number(String(await run(lines)));
     expect(isAlive(pid)).toBe(true);
     process.kill(pid, 'SIGKILL');
     await untilGone(pid);

@@ -80,12 +80,13 @@ describe('input', () => {
 describe('environment', () => {
   const print = `${nodeCommand('console.log(JSON.stringify(process.env))')}\noutput: json`;
 
-  it('has PATH, HOME, LANG and a folder for temporary files, and nothing else', async () => {
+  it('has PATH, HOME, LANG, a folder for temporary files and a mark, and nothing else', async () => {
     const { PATH, HOME, LANG } = process.env;
     process.env['MLM_TEST_SECRET'] = 'secret';
     const variables = (await run(print)) as Record<string, string>;
     delete process.env['MLM_TEST_SECRET'];
-    const { TMPDIR, ...others } = variables;
+    const { TMPDIR, MLM_COMMAND: mark, ...others } = variables;
+    expect(mark).toMatch(new RegExp(`^${process.pid}-`));
     expect(TMPDIR).toMatch(/\/job-\w+\/tmp$/);
     const known = Object.entries({ PATH, HOME, LANG }).filter(([, value]) => value !== undefined);
     expect(others).toEqual(Object.fromEntries(known));
