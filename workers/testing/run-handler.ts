@@ -45,6 +45,9 @@ export class RunningHandler {
   readonly #request: TestRequest;
   readonly #worker: Worker;
   #taken = false;
+  #begun = false;
+  /** True where the time limit was fired before the handler has begun, which is when time runs. */
+  #limitWaits = false;
 
   /** @internal See `startHandler`. */
   constructor(worker: Worker, asked: TestedRequest) {
@@ -71,7 +74,7 @@ export class RunningHandler {
   }
 
   /**
-   * The worker's time limit is over, now.
+   * The worker's time limit is over, now (or, where the handler has not begun, once it has).
    *
    * @throws {MlmError} INVALID_ARGUMENT where the worker has none
    */
@@ -80,7 +83,8 @@ export class RunningHandler {
     if (timeLimitMs === undefined) {
       throw new MlmError('INVALID_ARGUMENT', `worker "${service}" has no timeLimitMs`);
     }
-    this.#request.end(timeLimitOver(timeLimitMs));
+    if (this.#begun) this.#request.end(timeLimitOver(timeLimitMs));
+    else this.#limitWaits = true;
   }
 
   #take(status: number): void {
@@ -107,6 +111,8 @@ export class RunningHandler {
     asked.signal?.addEventListener('abort', onAbort);
     if (asked.signal?.aborted === true) onAbort();
     client.offered.take(request);
+    this.#begun = true;
+    if (this.#limitWaits) this.fireTimeLimit();
     const end = this.#endOf(await outcome);
     this.#request.answered();
     asked.signal?.removeEventListener('abort', onAbort);

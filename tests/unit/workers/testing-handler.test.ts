@@ -267,10 +267,15 @@ describe('the time limit', () => {
   const slow = defineWorker({ service: 's', timeLimitMs: 3_600_000, handle: untilAborted });
 
   it('can be fired', async () => {
-    const running = startHandler(slow);
+    let begun = false;
+    const handle = (job: Job): unknown => {
+      begun = true;
+      return untilAborted(job);
+    };
+    const running = startHandler(defineWorker({ ...slow, handle }));
     running.fireTimeLimit();
     const run = await running.ended;
-    expect(run.outcome).toBe('failed');
+    expect([begun, run.outcome]).toEqual([true, 'failed']);
     expect(run.failure).toEqual({
       class: 'failed',
       code: 'time-limit',
@@ -292,11 +297,20 @@ describe('the time limit', () => {
   it('leaves behind a handler that does not heed it', async () => {
     jest.useFakeTimers();
     try {
-      const running = startHandler(
-        defineWorker({ service: 's', timeLimitMs: 60_000, handle: () => new Promise(() => null) }),
-      );
+      let begin: (() => void) | undefined;
+      const begun = new Promise<void>((resolve) => (begin = resolve));
+      const handle = (): Promise<never> => {
+        begin?.();
+        return new Promise(() => undefined);
+      };
+      const running = startHandler(defineWorker({ ...slow, handle }));
+      let hasEnded = false;
+      void running.ended.then(() => (hasEnded = true));
+      await begun;
       running.fireTimeLimit();
-      await jest.advanceTimersByTimeAsync(5000);
+      await jest.advanceTimersByTimeAsync(4999);
+      expect(hasEnded).toBe(false);
+      await jest.advanceTimersByTimeAsync(1);
       expect((await running.ended).failure).toMatchObject({ code: 'time-limit' });
     } finally {
       jest.useRealTimers();
