@@ -142,12 +142,16 @@ export abstract class KeptQueue implements Keeper, Committer {
       quiet,
     });
     this.#count(message);
-    this.place.store.keep(this.#storeName, message);
     this.watchWaiting(message);
     this.enqueue(message);
+    this.#keep(message);
+    return this;
+  }
+
+  #keep(message: Message): void {
+    this.place.store.keep(this.#storeName, message);
     this.#undurable.push(message);
     this.place.commits.touch(this);
-    return this;
   }
 
   /** Takes over what an earlier run of the broker kept. */
@@ -185,15 +189,22 @@ export abstract class KeptQueue implements Keeper, Committer {
     this.deliver();
   }
 
-  /** The store could not take these messages: those who sent them hear of it. */
+  /**
+   * The store could not take these messages: those who sent them hear of it. A reply has nobody to
+   * hear of it, and its request is done: it goes with the next commit.
+   */
   failed(mark: number, why: string): void {
     for (const message of this.#settle(mark)) {
       if (message.gone) continue;
+      if (message.quiet) {
+        this.#keep(message);
+        continue;
+      }
       this.drop(message);
       this.unstored?.(message, why);
       this.noteRefused(message.sender, why);
       // A native sender hears of it by the number of its sending.
-      if (message.quiet || message.origin?.isNative === true) continue;
+      if (message.origin?.isNative === true) continue;
       const reason = `it could not be stored: ${why}`;
       this.context.confirmations.tell(message, message.tracker, STATUS.FAILED, reason);
     }

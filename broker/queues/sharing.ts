@@ -26,6 +26,8 @@ export type Outcome =
 
 /** Requests for the same, of which one is run. */
 interface Run {
+  /** The hash of what they ask for. */
+  readonly input: string;
   /** The one that is run, or will be: it has a worker, or waits for one. */
   leader: Message | undefined;
   /** The version of the worker that has it; undefined while it waits. */
@@ -70,7 +72,10 @@ const ANSWERED_AT_ONCE = 500;
 
 export class Sharing {
   readonly #host: SharingHost;
-  readonly #runs = new Map<string, Run>();
+  /** Runs whose leader waits for a worker, by input. */
+  readonly #waiting = new Map<string, Run>();
+  /** Those whose leader has one, by input and version. */
+  readonly #running = new Map<string, Run>();
   /** Those that are about to be answered. */
   readonly #answers = new WaitingLine();
   #left = ANSWERED_AT_ONCE;
@@ -101,18 +106,29 @@ export class Sharing {
       this.#answer(message, share, { kind: 'kept', kept });
       return true;
     }
-    const run = this.#runs.get(share.input);
-    if (run === undefined || !mayFollow(message, run, offered)) return false;
-    follow(message, share, run);
-    return true;
+    const run = this.#runFor(message, share, offered);
+    if (run !== undefined) follow(message, share, run);
+    return run !== undefined;
+  }
+
+  /** The run whose outcome a request may wait for. */
+  #runFor({ priority, job }: Message, { input }: Share, offered: readonly CacheTerms[]) {
+    for (const { version } of offered) {
+      const run = this.#running.get(runName(input, version));
+      if (run !== undefined) return run;
+    }
+    const waiting = this.#waiting.get(input);
+    const leader = waiting?.leader;
+    // It must be first in line for every worker that would do this request.
+    const isFirst = leader !== undefined && priority <= leader.priority && (job || !leader.job);
+    return isFirst ? waiting : undefined;
   }
 
   /** A request waits for a worker: others that ask for the same may wait for its outcome. */
   wait(message: Message): void {
     const { share } = message;
     if (share === undefined || share.fresh || this.isSpared(message)) return;
-    if (this.#runs.has(share.input)) return;
-    this.#lead(message, share, undefined);
+    if (!this.#waiting.has(share.input)) this.#waiting.set(share.input, newRun(message, share));
   }
 
   /**
@@ -128,22 +144,22 @@ export class Sharing {
       return false;
     }
     const { version, maxAgeMs } = terms;
-    const run = this.#runs.get(share.input);
     const kept = share.fresh
       ? undefined
       : this.#host.results().find(version, share.input, maxAgeMs);
     if (kept !== undefined) {
       const outcome: Outcome = { kind: 'kept', kept };
-      if (run?.leader === message) this.#settle(run, share, outcome);
+      if (share.run !== undefined) this.#settle(share.run, outcome);
       this.#answer(message, share, outcome);
       return true;
     }
-    if (run?.version === undefined) this.#lead(message, share, version);
-    else if (run.version === version && !share.fresh) {
+    const run = this.#running.get(runName(share.input, version));
+    if (run === undefined) this.#lead(message, share, version);
+    else if (!share.fresh) {
+      this.leave(message);
       follow(message, share, run);
       return true;
     }
-    // Where the run is of another version, or nothing earlier will do, it runs beside that.
     share.version = version;
     return false;
   }
@@ -152,13 +168,13 @@ export class Sharing {
   succeeded({ share }: Message, result: Result): void {
     if (share?.version === undefined) return;
     this.#host.results().keep(share.version, share.input, result);
-    if (share.run !== undefined) this.#settle(share.run, share, { kind: 'result', result });
+    if (share.run !== undefined) this.#settle(share.run, { kind: 'result', result });
   }
 
   /** Nobody can do what a request asks for; nor what those ask that asked for the same. */
   refused({ share }: Message, worker: string, reason: string): void {
     if (share?.version === undefined || share.run === undefined) return;
-    this.#settle(share.run, share, { kind: 'bad-input', worker, reason });
+    this.#settle(share.run, { kind: 'bad-input', worker, reason });
   }
 
   /** A request is not run any more, or has come to its end: the next one for the same is run. */
@@ -169,7 +185,7 @@ export class Sharing {
     share.version = undefined;
     share.outcome = undefined;
     share.run = undefined;
-    if (run?.leader === message) this.#leadNext(run, share.input);
+    if (run?.leader === message) this.#leadNext(run);
   }
 
   /** True for a request that waits for another one's outcome, or is about to be answered. */
@@ -202,38 +218,52 @@ export class Sharing {
     this.#answerSome();
   }
 
-  #lead(message: Message, share: Share, version: string | undefined): void {
-    let run = this.#runs.get(share.input);
-    if (run === undefined) {
-      run = { leader: undefined, version, followers: new PriorityLine(), overdue: [] };
-      this.#runs.set(share.input, run);
-    }
-    // Another one that was to lead still waits for a worker, and is looked at when it gets one.
-    const { leader } = run;
-    if (leader?.share !== undefined && leader !== message) leader.share.run = undefined;
-    run.leader = message;
+  /** A worker gets a request, and with it the run that waits for one. */
+  #lead(message: Message, share: Share, version: string): void {
+    const { input } = share;
+    const run = this.#waiting.get(input) ?? newRun(message, share);
+    if (run.leader !== message) replaceLeader(run, message);
+    this.#waiting.delete(input);
     run.version = version;
-    share.run = run;
+    this.#running.set(runName(input, version), run);
   }
 
   /** The leader of a run is gone: the most urgent of the others takes its place. */
-  #leadNext(run: Run, input: string): void {
+  #leadNext(run: Run): void {
     const { overdue } = run;
+    this.#forget(run);
     run.overdue = [];
     run.version = undefined;
     run.leader = run.followers.shift();
     while (run.leader?.share?.overdue === true) run.leader = run.followers.shift();
-    if (run.leader === undefined) this.#runs.delete(input);
-    else this.#host.putBack(run.leader);
+    if (run.leader !== undefined) this.#waitAgain(run, run.leader);
     for (const message of overdue) {
       if (!message.gone && message.share?.run === run) this.#host.expire(message);
     }
   }
 
+  /** A run waits for a worker, with those for the same that wait for one already. */
+  #waitAgain(run: Run, leader: Message): void {
+    const others = this.#waiting.get(run.input);
+    if (others === undefined) this.#waiting.set(run.input, run);
+    else {
+      replaceLeader(others, leader);
+      for (let next = run.followers.shift(); next !== undefined; next = run.followers.shift()) {
+        if (next.share?.overdue === false) follow(next, next.share, others);
+      }
+    }
+    this.#host.putBack(leader);
+  }
+
+  #forget({ input, version }: Run): void {
+    if (version === undefined) this.#waiting.delete(input);
+    else this.#running.delete(runName(input, version));
+  }
+
   /** A run is over, with an outcome for all that follow it. */
-  #settle(run: Run, led: Share, outcome: Outcome): void {
-    this.#runs.delete(led.input);
-    led.run = undefined;
+  #settle(run: Run, outcome: Outcome): void {
+    this.#forget(run);
+    if (run.leader?.share !== undefined) run.leader.share.run = undefined;
     for (let next = run.followers.shift(); next !== undefined; next = run.followers.shift()) {
       this.#queueAnswer(next, next.share as Share, outcome);
     }
@@ -272,16 +302,21 @@ export class Sharing {
   }
 }
 
-/** True where a request may wait for the outcome of a run, and is not served later for it. */
-function mayFollow(
-  { priority, job }: Message,
-  { leader, version }: Run,
-  offered: readonly CacheTerms[],
-): boolean {
-  if (leader === undefined) return false;
-  if (version !== undefined) return offered.some((terms) => terms.version === version);
-  // One that waits itself must be first in line for every worker that would do this one.
-  return priority <= leader.priority && (job || !leader.job);
+function runName(input: string, version: string): string {
+  return `${input} ${version}`;
+}
+
+function newRun(leader: Message, share: Share): Run {
+  const { input } = share;
+  share.run = { input, leader, version: undefined, followers: new PriorityLine(), overdue: [] };
+  return share.run;
+}
+
+/** The one that was to lead goes on to wait for a worker, and is looked at again when it gets one. */
+function replaceLeader(run: Run, leader: Message): void {
+  if (run.leader?.share !== undefined) run.leader.share.run = undefined;
+  run.leader = leader;
+  if (leader.share !== undefined) leader.share.run = run;
 }
 
 function follow(message: Message, share: Share, run: Run): void {
