@@ -259,14 +259,20 @@ class Run {
 
   /** What workers are given, and what they are told to stop. */
   #work(): void {
+    const given: [said: SaidBy<'SERVICE DELIVER'>, worker: Working][] = [];
     for (const worker of this.workers) {
-      for (const said of worker?.peer.read() ?? []) {
+      if (worker === undefined) continue;
+      for (const said of worker.peer.read()) {
         if (said.name === 'SERVICE DELIVER') {
-          worker?.held.push(said);
-          worker?.begunAs.set(said.delivery, worker.version);
-          this.#checkGiven(said, worker as Working);
-        } else if (said.name === 'REVOKED') this.#stop(worker as Working, said.delivery);
+          worker.held.push(said);
+          worker.begunAs.set(said.delivery, worker.version);
+          given.push([said, worker]);
+        } else if (said.name === 'REVOKED') this.#stop(worker, said.delivery);
       }
+    }
+    // By now all know what they do not have any more.
+    for (const [said, worker] of given) {
+      if (worker.held.includes(said)) this.#checkGiven(said, worker);
     }
   }
 
