@@ -224,6 +224,7 @@ describe('--check', () => {
       `services:
   a: {command: [cat], timeLimit: 90s, labels: {gpu: true}}
   b: {command: [no-such-program], input: json, output: {files: [x-*.png]}}
+  d: {command: [cat], persistent: true, startLimit: 5s, readyLabels: {models: [sam3]}}
   c: {kind: openai, url: "${url}", models: [{model: m, api: chat}]}
 `,
     );
@@ -240,6 +241,7 @@ describe('--check', () => {
       expect.stringMatching(/^SERVICE \| PATTERN \| CAPACITY \| RUNS \| FOUND \| GETS/),
       'a | - | 1 | cat | yes | body | binary | 1 min 30 s | - | gpu=true',
       'b | - | 1 | no-such-program | no | json | x-*.png | - | - | -',
+      'd | - | 1 | cat | yes | JSON lines | json | - | - | models=sam3 (when ready)',
       `m | - | 1 | m at ${url} | - | chat | text | - | - | models=m`,
       '',
     ]);

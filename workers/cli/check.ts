@@ -10,8 +10,13 @@ const SERVER_MS = 3000;
 /** One service in the table. */
 export function rowOf(service: ServiceConfig): object {
   const { service: name, pattern, capacity, labels } = service;
-  const labelled = Object.entries(labels).map(([label, value]) => `${label}=${String(value)}`);
+  const ready = service.kind === 'command' ? service.command.readyLabels : {};
+  const labelled = [...written(labels), ...written(ready).map((label) => `${label} (when ready)`)];
   return { service: name, pattern, capacity, ...partsOf(service), labels: labelled };
+}
+
+function written(labels: ServiceConfig['labels']): string[] {
+  return Object.entries(labels).map(([label, value]) => `${label}=${String(value)}`);
 }
 
 function partsOf(service: ServiceConfig): object {

@@ -68,7 +68,16 @@ it('one file is the reply as it is', () => {
   );
 });
 
+it('a command that stays says what it has while it is ready', () => {
+  const stays = { persistent: true, startLimit: '1s', readyLabel: ['models=sam3'] };
+  expect(read({ command: ['cat'], ...stays })).toEqual(
+    serviceOf('command: [cat]\npersistent: true\nstartLimit: 1s\nreadyLabels: {models: sam3}'),
+  );
+});
+
 it.each<[WorkArguments, string]>([
+  [{ persistent: true, readyLabel: ['a=b'] }, '--ready-label: needs a startLimit'],
+  [{ readyLabel: ['a'] }, '--ready-label: write NAME=VALUE, not "a"'],
   [{ timeLimit: '5' }, '--time-limit: must be a duration'],
   [{ capacity: 'two' }, '--capacity: must be a whole number'],
   [{ label: ['gpu'] }, '--label: write NAME=VALUE, not "gpu"'],
