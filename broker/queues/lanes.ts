@@ -30,6 +30,8 @@ export interface Worker {
   readonly keys: Set<string>;
   /** Requests that it holds and has not confirmed. */
   held: number;
+  /** True while it holds a request that nothing else may be with. */
+  alone: boolean;
   /** The turn at which it was last given a request, or became able to take one. */
   servedAt: number;
 }

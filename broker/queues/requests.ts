@@ -19,6 +19,8 @@ import { readWants } from './wants.js';
 const NOT_READY = 503;
 const BAD_INPUT = 400;
 
+/** Why an attempt failed whose worker is not there any more. */
+const SESSION_ENDED = 'the session of the worker ended';
 const FAILURES_MAX = 20;
 const NOT_READY_DELAY_MS = 1000;
 const RETRY_MS_MIN = 100;
@@ -228,8 +230,17 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
     }
     this.#letGo(holder);
     this.context.counters.takenBack++;
-    this.#noteFailure(message, holder.session.address, 'the session of the worker ended');
+    this.#noteFailure(message, holder.session.address, SESSION_ENDED);
     this.#tryAgain(message, 0);
+  }
+
+  /**
+   * True where a worker is to have a request by itself: it may end its worker, and has one attempt
+   * left. Others that the worker held did not fail by themselves, and get theirs alone as well.
+   */
+  protected goesAlone({ attempts, failures }: Message): boolean {
+    if (attempts === 0 || attempts < this.context.limits.attemptsMax - 1) return false;
+    return failures.at(-1)?.reason === SESSION_ENDED;
   }
 
   protected override giveUp(

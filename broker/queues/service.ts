@@ -92,7 +92,14 @@ export class Service extends RequestQueue {
       const servedAt = ++this.#turn;
       const held = heldOf(session, this);
       const keys = new Set<string>();
-      const own = { groups: new Set<Group>(), caches: undefined, held, servedAt, keys };
+      const own = {
+        groups: new Set<Group>(),
+        caches: undefined,
+        held,
+        alone: false,
+        servedAt,
+        keys,
+      };
       worker = { session, service: this, ...own, ...terms };
       this.workers.set(session, worker);
     }
@@ -127,7 +134,8 @@ export class Service extends RequestQueue {
         this.#setReady(worker);
         return true;
       }
-      if (!canTake(worker)) {
+      // One that is to be alone keeps others waiting until its worker has done what it has.
+      if (!canTake(worker) || !this.#mayHave(worker, lane.line.peek())) {
         for (const group of worker.groups) group.ready.delete(worker);
         return false;
       }
@@ -177,7 +185,9 @@ export class Service extends RequestQueue {
 
   protected override free(session: Session): void {
     const worker = this.workers.get(session);
-    if (worker !== undefined && worker.held > 0) worker.held--;
+    if (worker === undefined || worker.held === 0) return;
+    worker.held--;
+    worker.alone = false;
   }
 
   protected override serveWorker(session: Session): void {
@@ -211,7 +221,9 @@ export class Service extends RequestQueue {
   protected override drop(message: Message): void {
     const { line } = message;
     super.drop(message);
-    if (line !== undefined) this.#lanes.closeIfEmpty(this.#lanes.of(message));
+    if (line === undefined) return;
+    this.#lanes.closeIfEmpty(this.#lanes.of(message));
+    if (this.goesAlone(message)) this.#othersGoOn();
   }
 
   protected override release(message: Message): void {
@@ -294,6 +306,10 @@ export class Service extends RequestQueue {
     const { session, leaseMs, groups } = worker;
     worker.servedAt = ++this.#turn;
     if (worker.capacity !== Infinity) worker.held++;
+    if (this.goesAlone(message)) {
+      worker.alone = worker.capacity !== Infinity;
+      this.#othersGoOn(worker);
+    }
     this.keys.given(message, worker);
     for (const group of groups) {
       // To the end of the line of those who are ready.
@@ -304,6 +320,16 @@ export class Service extends RequestQueue {
     if (!message.job) return;
     const started = { worker: session.address, attempt: message.attempts };
     this.context.jobs.note(this.name, message, 'started', started);
+  }
+
+  /** Whether a worker may have a request, as far as others beside it are concerned. */
+  #mayHave({ held }: Worker, message: Message | undefined): boolean {
+    return held === 0 || message === undefined || !this.goesAlone(message);
+  }
+
+  /** A request is gone that kept workers waiting: they get what they can take beside what they have. */
+  #othersGoOn(worker?: Worker): void {
+    for (const other of this.workers.values()) if (other !== worker) other.session.continueSoon();
   }
 
   /** From now on only its deadline counts, and the worker's lease. */
@@ -324,9 +350,12 @@ export class Service extends RequestQueue {
    */
   #readyWorker(lane: Lane, message: Message, preferred?: Needs): Worker | undefined {
     const known = this.keys.workerOf(message);
-    if (known !== undefined && does(known, lane) && canTake(known)) return known;
+    if (known !== undefined && does(known, lane) && canTake(known)) {
+      if (this.#mayHave(known, message)) return known;
+    }
     const first = preferred === undefined ? undefined : this.#bestReady(lane, preferred);
-    return first ?? this.#bestReady(lane, lane.needs);
+    const worker = first ?? this.#bestReady(lane, lane.needs);
+    return worker !== undefined && this.#mayHave(worker, message) ? worker : undefined;
   }
 
   #bestReady(lane: Lane, needs: Needs | undefined): Worker | undefined {
@@ -380,7 +409,7 @@ function does(worker: Worker, { groups, needs }: Lane): boolean {
 
 /** True where a worker has capacity, and its outbox room. */
 function canTake(worker: Worker): boolean {
-  return worker.held < worker.capacity && worker.session.takesMore('service');
+  return !worker.alone && worker.held < worker.capacity && worker.session.takesMore('service');
 }
 
 /** Idle workers first; among equals, who was served least recently. */

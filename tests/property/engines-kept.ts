@@ -63,6 +63,8 @@ export class Message {
   attemptsOnDisk = 0;
   /** True where it went back, and the disk has not been told yet. */
   wentBack = false;
+  /** True where the session ended that had it last: it may have been the reason. */
+  wentWithSession = false;
   /** When it may be given out again after it failed, ms since 1970. */
   heldBackUntilMs = 0;
   /** What must become of it now that it was sent, where that can be told. */
@@ -228,6 +230,7 @@ export class KeptModel {
   confirmed(message: Message, statusCode: number, nowMs: number): void {
     message.holder = undefined;
     message.wentBack = true;
+    message.wentWithSession = false;
     if (message.fields.queue.kind === 'mailbox' || statusCode < 300) this.#end(message, 'done');
     else if (statusCode === 503) {
       message.attempts--;
@@ -245,6 +248,7 @@ export class KeptModel {
       if (message.holder !== receiver) continue;
       message.holder = undefined;
       message.wentBack = true;
+      message.wentWithSession = true;
       const { attempts, fields } = message;
       if (fields.queue.kind === 'service' && attempts >= this.#limits.attemptsMax) {
         this.#end(message, 'dead');
@@ -303,6 +307,15 @@ export class KeptModel {
       if (state !== 'kept' || holder !== undefined || expiresMs <= nowMs) continue;
       if (notBeforeMs + STEP_MS <= nowMs && heldBackUntilMs + STEP_MS <= nowMs) yield message;
     }
+  }
+
+  /**
+   * True where a request may only be given to a worker that holds nothing else: it may end its
+   * worker, and has one attempt left. A worker that has it gets nothing else.
+   */
+  goesAlone({ wentWithSession, attempts, holder }: Message): boolean {
+    const before = holder === undefined ? attempts : attempts - 1;
+    return wentWithSession && before + this.unseenAttempts >= this.#limits.attemptsMax - 1;
   }
 
   /** Everybody has taken all there is: each message must have come to an end. */

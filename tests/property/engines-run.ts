@@ -170,8 +170,15 @@ export class Run implements Models {
       for (const [name, terms] of session.offers) {
         const held = heldOf(session, { kind: 'service', name });
         if (held >= terms.capacity) continue;
-        for (const { fields } of this.kept.waiting({ kind: 'service', name }, this.nowMs())) {
-          if (!matches(terms.patterns, fields.subject)) continue;
+        const waiting = [...this.kept.waiting({ kind: 'service', name }, this.nowMs())].filter(
+          ({ fields }) => matches(terms.patterns, fields.subject),
+        );
+        const holds = [...session.held.values()].map(({ message }) => message);
+        const inHand = holds.filter(({ fields }) => fields.queue.name === name);
+        // One of them must be alone with its worker.
+        if (inHand.some((message) => this.kept.goesAlone(message))) continue;
+        if (held > 0 && waiting.some((message) => this.kept.goesAlone(message))) continue;
+        for (const { fields } of waiting) {
           this.fault(
             `${fields.id} waits, and ${session.address} holds ${held} of ${terms.capacity}`,
           );

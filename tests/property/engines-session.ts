@@ -294,6 +294,8 @@ export class Session implements Party {
   /** A sender is told that a message failed for good. */
   #gaveUp(message: Message | undefined): void {
     if (message === undefined) return;
+    // It may have been the last attempt of one who is about to go.
+    if (message.holder?.leaving === true) this.#models.kept.ended(message.holder);
     const { state, fields } = message;
     if (state !== 'dead' && state !== 'done' && this.#models.kept.unseenAttempts === 0) {
       this.#models.fault(`${fields.id} was given up, and is ${state}`);
