@@ -84,7 +84,7 @@ function save(section: Section, endpoint: string): string {
 
 /** The environment of a reader's terminal. Everything that would reach for a network is off. */
 function environment(endpoint: string, folder: string): NodeJS.ProcessEnv {
-  const own = Object.entries(process.env).filter(([name]) => !name.startsWith('MLM_'));
+  const own = Object.entries(process.env).filter(([name]) => !/^(MLM_|FORCE_COLOR$)/.test(name));
   return {
     ...Object.fromEntries(own),
     PATH: [dirname(process.execPath), process.env['PATH']].join(delimiter),

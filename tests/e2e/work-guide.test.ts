@@ -55,7 +55,7 @@ function project(section: Section): string {
 }
 
 function environment(endpoint: string): NodeJS.ProcessEnv {
-  const own = Object.entries(process.env).filter(([name]) => !name.startsWith('MLM_'));
+  const own = Object.entries(process.env).filter(([name]) => !/^(MLM_|FORCE_COLOR$)/.test(name));
   return {
     ...Object.fromEntries(own),
     PATH: [dirname(process.execPath), process.env['PATH']].join(delimiter),
