@@ -191,7 +191,9 @@ export class ServiceResults implements Committer {
     if (resultsMax === 0 || bytes > bytesMax) return;
     const sequence = ++this.#lastSequence;
     const keptWallMs = this.#context.clock.wallMs();
-    const kept = { key, sequence, worker, keptWallMs, bytes, content, gone: false };
+    // Where it is kept in memory, larger memory that a frame is a part of is not kept with it.
+    const body = this.#place.store.persistent ? content : content.map(ownFrame);
+    const kept = { key, sequence, worker, keptWallMs, bytes, content: body, gone: false };
     this.#place.store.keep(this.#queue, asMessage(kept, content));
     this.#undurable.push(kept);
     this.#place.commits.touch(this);
@@ -275,6 +277,14 @@ export class ServiceResults implements Committer {
     }
     return settled;
   }
+}
+
+/** A frame that is not a part of much larger memory. */
+function ownFrame(frame: Buffer): Buffer {
+  if (frame.length * 2 >= frame.buffer.byteLength) return frame;
+  const own = Buffer.allocUnsafeSlow(frame.length);
+  frame.copy(own);
+  return own;
 }
 
 /** A version and a hash fit in one string of the store. */

@@ -26,6 +26,7 @@ interface JobArguments extends BrokerArguments, BodyArguments, WatchArguments {
   readonly job?: string;
   readonly id?: string;
   readonly priority?: number;
+  readonly fresh?: boolean;
   readonly delay?: number;
   readonly deadline?: number;
   readonly key?: string;
@@ -66,8 +67,9 @@ async function submit(client: MlmClient, given: JobArguments, context: Context):
   const subject = needed(given.job, 'the subject');
   const { signal } = context;
   const body = await readBody(given, signal);
-  const { id, priority, key, needs, prefers, delay: delayMs, deadline: deadlineMs } = given;
-  const terms = { id, priority, key, needs, prefers, delayMs, deadlineMs, signal };
+  const { id, priority, key, fresh, needs, prefers } = given;
+  const { delay: delayMs, deadline: deadlineMs } = given;
+  const terms = { id, priority, key, fresh, needs, prefers, delayMs, deadlineMs, signal };
   const job = await client.submit(service, subject, body, terms);
   if (given.watch !== true) {
     await context.output.line(job.id);
@@ -249,6 +251,10 @@ export const jobCommand: Command<JobArguments> = {
     key: { ...oneText('key'), describe: 'submit: those of one key run one at a time, in order' },
     needs: labels('needs', 'submit: only a worker with this label, as gpu=true; several times'),
     prefers: labels('prefers', 'submit: rather a worker with this label; several times'),
+    fresh: {
+      type: 'boolean',
+      describe: 'submit: have it done anew, though the result may be known',
+    },
     watch: { type: 'boolean', describe: 'submit: wait for the result, as watch does' },
     raw: { type: 'boolean', describe: 'watch: print the result byte for byte' },
     state: {

@@ -16,6 +16,7 @@ interface RequestArguments extends BrokerArguments, BodyArguments {
   readonly subject: string;
   readonly timeout?: number;
   readonly raw?: boolean;
+  readonly fresh?: boolean;
 }
 
 const TIMEOUT_MS = 30_000;
@@ -44,6 +45,7 @@ export const requestCommand: Command<RequestArguments> = {
       ...milliseconds('timeout'),
       describe: `how long to wait for the reply, ms; ${TIMEOUT_MS} unless said`,
     },
+    fresh: { type: 'boolean', describe: 'have it done anew, though the result may be known' },
     raw: {
       type: 'boolean',
       describe: 'print the reply byte for byte; a text without an end of line gets one',
@@ -51,11 +53,11 @@ export const requestCommand: Command<RequestArguments> = {
     ...BROKER_OPTIONS,
   },
   run: async (given, context) => {
-    const { service, subject, timeout: timeoutMs = TIMEOUT_MS, raw = false } = given;
+    const { service, subject, timeout: timeoutMs = TIMEOUT_MS, raw = false, fresh } = given;
     const { signal, output, paint } = context;
     const body = await readBody(given, signal);
     await withClient('request', given, context, { kind: 'once' }, async (client) => {
-      const asked = client.request(service, subject, body, { timeoutMs, signal });
+      const asked = client.request(service, subject, body, { timeoutMs, signal, fresh });
       const answered = new AbortController();
       const waiting = { ...context, signal: answered.signal };
       const patience = setTimeout(

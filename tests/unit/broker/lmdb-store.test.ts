@@ -83,6 +83,26 @@ describe('kept messages', () => {
     expect(begun).toEqual(['a1', 'a2', 'c1', 'c2']);
   });
 
+  it('can be read one by one once they are durable, wherever they lie', async () => {
+    store.keep('a', numbered(1));
+    expect(store.readKept('a', 1)).toBeUndefined();
+    await store.commit();
+    expect(store.readKept('a', 1)).toEqual(numbered(1));
+    expect(store.readKept('a', 2)).toBeUndefined();
+    expect(store.readKept('b', 1)).toBeUndefined();
+    const body = Buffer.alloc(1_000_000, 'x');
+    const large = { ...MESSAGE, sequence: 2, content: [body] };
+    store.keep('a', large);
+    await store.commit();
+    expect(store.readKept('a', 2)?.content[0]?.equals(body)).toBe(true);
+    await reopen();
+    expect(store.readKept('a', 1)).toEqual(numbered(1));
+    expect(store.readKept('a', 2)?.content[0]?.equals(body)).toBe(true);
+    store.release('a', 1);
+    await store.commit();
+    expect(store.readKept('a', 1)).toBeUndefined();
+  });
+
   it('that were released are gone', async () => {
     for (const n of range(1, 3)) store.keep('a', numbered(n));
     await store.commit();
