@@ -12,6 +12,9 @@ export {
   type FieldType,
 } from './commands.js';
 export { decode, encode, encodeHeader, trailer } from './codec.js';
+export { BatchReader } from './batch-reader.js';
+export { BatchWriter } from './batch-writer.js';
+export { isBatch } from './native-layout.js';
 export { errorReply, ERROR_REPLY_KEY, workerCodeOf } from './error-reply.js';
 export { ProtocolError, type ProtocolFault } from './errors.js';
 export { compilePattern, type Pattern } from './pattern.js';
@@ -31,7 +34,6 @@ export {
   type NativeCommandName,
   type NativeFieldType,
 } from './native-commands.js';
-export { BatchReader, BatchWriter, isBatch } from './native-codec.js';
 export { BlockReader, BlockWriter, framesBetween, lastSequenceOf, type Block } from './records.js';
 export { SectionWriter } from './section-writer.js';
 export {

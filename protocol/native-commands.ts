@@ -1,7 +1,7 @@
 // The command table of native sessions: what our own peers say to each other
 // once OPEN and OK have agreed on it. Many commands travel in one ZeroMQ
-// message. The codec (native-codec.ts), the types and docs/protocol.md follow
-// from this table.
+// message. The codec (batch-writer.ts, batch-reader.ts), the types and
+// docs/protocol.md follow from this table.
 
 /**
  * How a field lies in a command's payload.
