@@ -2,7 +2,7 @@
 // run, and who does its jobs, is not decided here.
 import { readFileSync } from 'node:fs';
 import type { MlmClient } from '../../client/index.js';
-import type { FileValue} from '../pipelines/file-value.js';
+import type { FileValue } from '../pipelines/file-value.js';
 import { mapFiles } from '../pipelines/file-value.js';
 import { Files } from '../pipelines/files.js';
 import type { InputFile, Inputs } from '../pipelines/inputs.js';
