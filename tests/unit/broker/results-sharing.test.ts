@@ -433,7 +433,7 @@ describe('the disk', () => {
     expect(trackers(await given(world, next))).toEqual(['4']);
   });
 
-  it('that takes nothing loses a result, and no request', async () => {
+  it('that takes nothing for a while loses a result, and no reply', async () => {
     const store = new LateStore();
     const world = await startWorld({}, store);
     const w = await worker(world, 'w');
@@ -445,6 +445,7 @@ describe('the disk', () => {
     store.failing = false;
     await world.pass(1000);
     expect(await world.view('stats')).toMatchObject({ results: 0, resultsBytes: 0 });
+    expect(await told(world, asks)).toEqual(['1: A from w']);
     await say(world, asks, ask('2', 'a'));
     expect(trackers(await given(world, w))).toEqual(['2']);
   });
