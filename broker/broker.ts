@@ -25,6 +25,7 @@ import { limitsOf, type Limits, type OptionValues } from './options.js';
 import { Policies, type PolicyRules } from './policies.js';
 import { Services } from './queues/services.js';
 import { Presence } from './sessions/presence.js';
+import { Prober } from './sessions/prober.js';
 import { Sessions } from './sessions/sessions.js';
 import type { Session } from './sessions/session.js';
 import { ephemeralStores, openStores, singleStore, Storage, type Stores } from './store/storage.js';
@@ -63,6 +64,7 @@ export class Broker {
   readonly #leases: Expiry<Held>;
   readonly #flusher: Flusher;
   readonly #sessions: Sessions;
+  readonly #prober: Prober;
   readonly #engines: Engines;
   readonly #jobs: Jobs;
   readonly #results: Results;
@@ -172,6 +174,12 @@ export class Broker {
       presence: this.#presence,
       forget: (session) => this.#forget(session),
     });
+    this.#prober = new Prober({
+      clock,
+      sessions: () => this.#sessions,
+      queued: () => void this.#flusher.flush(),
+    });
+    this.#transport.onDisconnect = () => this.#prober.disconnected();
     this.#dispatcher = new Dispatcher({
       counters: this.counters,
       engines: this.#engines,
@@ -265,6 +273,8 @@ export class Broker {
   }
 
   async #shutDown(): Promise<void> {
+    this.#transport.onDisconnect = undefined;
+    this.#prober.stop();
     this.#sessions.stop();
     this.#trimTimer?.cancel();
     this.#expiry.stop();

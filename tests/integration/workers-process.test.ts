@@ -156,3 +156,31 @@ it('a variable that cannot be is named', async () => {
   expect(await worker.waitForExit()).toEqual({ code: 1, signal: null });
   expect(worker.stderr).toContain('MLM_DRAIN_TIMEOUT must be a whole number');
 });
+
+it('a worker that is killed is missed at once, however patient the broker is with silence', async () => {
+  const patient = await startBroker({ bind: ['tcp://127.0.0.1:*'], timeout: 3_600_000 });
+  const [at = ''] = patient.endpoints;
+  const asks = await connect(at, { address: 'asks' });
+  try {
+    const worker = await start(STUBBORN, { MLM_ENDPOINT: at });
+    const reply = asks.request('s', 'x', 'y');
+    await worker.line(/working/);
+    const told = asks.stream('$presence').read({ from: 'compact', pattern: '^w$' });
+    const events = (async () => {
+      const seen: unknown[] = [];
+      for await (const message of told) {
+        const { event } = message.value() as { event: string };
+        seen.push(event);
+        if (event === 'left') break;
+      }
+      return seen;
+    })();
+    await worker.stop('SIGKILL');
+    await asks.offer('s', ({ attempt }) => attempt);
+    expect((await reply).value()).toBe(2);
+    expect((await events).at(-1)).toBe('left');
+  } finally {
+    await asks.close();
+    await patient.stop();
+  }
+});

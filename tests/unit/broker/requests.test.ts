@@ -172,6 +172,37 @@ describe('a reply', () => {
   });
 });
 
+describe('a worker whose connection is gone', () => {
+  it('loses what it has as soon as the broker hears that some connection is', async () => {
+    const world = await startWorld();
+    const asks = await requester(world);
+    const gone = await worker(world, 'gone', { capacity: 2 });
+    await asks.exchange(nativeRequest('s', 'one'), nativeRequest('s', 'two'));
+    expect(subjects(await given(world, gone))).toEqual(['one', 'two']);
+    const other = await worker(world, 'other', { capacity: 2 });
+    gone.peer.disconnect();
+    await world.pass(30);
+    expect(subjects(await given(world, other))).toEqual(['one', 'two']);
+    // The others lost nothing by being asked.
+    expect(world.broker.counters.sessionsExpired).toBe(0);
+    expect(await other.ask('dead.counts', {})).toEqual([]);
+  });
+
+  it('is looked for once more: what it had sent is read first', async () => {
+    const world = await startWorld();
+    const asks = await requester(world);
+    const gone = await worker(world, 'gone');
+    const other = await worker(world, 'other');
+    await asks.exchange(nativeRequest('s', 'one'));
+    expect(subjects(await given(world, gone))).toEqual(['one']);
+    asks.peer.disconnect();
+    await world.pass(30);
+    gone.peer.vanish();
+    await world.pass(300);
+    expect(subjects(await given(world, other))).toEqual(['one']);
+  });
+});
+
 describe('a request that ends its worker', () => {
   /** The broker sees the session of a worker end. */
   async function end(world: World, peer: FakeNativePeer): Promise<void> {
