@@ -12,6 +12,8 @@ export interface StreamSent {
   readonly order: number;
   state: 'sent' | 'kept' | 'refused' | 'unknown';
   sequence: number | undefined;
+  /** True where a commit failed while nobody could tell its sender what became of it. */
+  inDoubt: boolean;
 }
 
 export interface ReadingFields {
@@ -73,6 +75,7 @@ export class StreamModel {
     const sent: StreamSent = {
       ...{ id, stream, subject, sender, order },
       state: 'sent',
+      inDoubt: false,
       sequence: undefined,
     };
     this.sent.push(sent);
@@ -181,9 +184,12 @@ export class StreamModel {
     for (const sent of this.sent) {
       if (sent.state !== 'sent') continue;
       const { native, ended, isDeaf } = sent.sender;
-      if (native && !ended && isDeaf) continue;
+      if (native && !ended && isDeaf) {
+        if (!clean) sent.inDoubt = true;
+        continue;
+      }
       if (native && !ended) this.#fault(`${sent.id} was neither accepted nor refused`);
-      sent.state = clean ? 'kept' : 'unknown';
+      sent.state = clean && !sent.inDoubt ? 'kept' : 'unknown';
     }
     if (!clean) return;
     for (const cursor of this.#cursors.values()) {
