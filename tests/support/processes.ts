@@ -197,6 +197,12 @@ export class Child {
   }
 }
 
+/** What is here, without what the runner of the tests, or a CI, says about colours. */
+function surroundings(): NodeJS.ProcessEnv {
+  const own = Object.entries(process.env).filter(([name]) => !/^(NO|FORCE)_COLOR$/.test(name));
+  return Object.fromEntries(own);
+}
+
 /**
  * Starts a child and waits until it is ready; without a ready line or file, until it runs.
  * Prefer `useProcesses`, which also ends it.
@@ -213,7 +219,7 @@ export async function startChild(
 ): Promise<Child> {
   const spawned = spawn(command, args, {
     cwd: options.cwd ?? process.cwd(),
-    env: { ...process.env, ...options.env },
+    env: { ...surroundings(), ...options.env },
     stdio: 'pipe',
   });
   if (spawned.pid === undefined) {
