@@ -5,36 +5,28 @@ import { decode as unpack } from '@msgpack/msgpack';
 import { PROGRESS_KIND, STATUS } from '../../protocol/index.js';
 import { newServiceCounters } from '../counters.js';
 import type { Session } from '../sessions/session.js';
+import {
+  BAD_INPUT,
+  goesAlone,
+  NOT_READY,
+  NOT_READY_DELAY_MS,
+  noteFailure,
+  retryDelayMs,
+  SESSION_ENDED,
+} from './attempts.js';
 import type { Held } from './held.js';
 import { Keys } from './keys.js';
 import { KeptQueue, type Kept, type Sending } from './kept-queue.js';
 import { contentBytes, type Message, type RequestKeeper } from './message.js';
 import { tooLarge } from '../refusal.js';
 import { nativeOutgoing } from '../sessions/outbox.js';
+import { RequestTable, WANTS_MAX, type RequestName } from './request-table.js';
 import type { Result } from './results.js';
 import { Sharing, type Outcome } from './sharing.js';
 import { readWants } from './wants.js';
 
-/** How a worker may end a request that it could not do; anything else is worth another attempt. */
-const NOT_READY = 503;
-const BAD_INPUT = 400;
-
-/** Why an attempt failed whose worker is not there any more. */
-const SESSION_ENDED = 'the session of the worker ended';
-const FAILURES_MAX = 20;
-const NOT_READY_DELAY_MS = 1000;
-const RETRY_MS_MIN = 100;
-const RETRY_MS_MAX = 60_000;
 /** A reply that nobody fetches is of no use: those who waited for it are gone. */
 const REPLY_TIMEOUT_MS = 600_000;
-/** Different wants among the requests that a service keeps. */
-const WANTS_MAX = 1000;
-
-/** Which request is meant: by whom it was sent, with which tracker; a job by its id alone. */
-export interface RequestName {
-  readonly sender: string;
-  readonly tracker: string;
-}
 
 export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
   override readonly requests: RequestKeeper = this;
@@ -48,10 +40,7 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
     expire: (message) => this.expire(message),
     again: () => this.commits.touch(this),
   });
-  /** Requests that have a tracker, by it. */
-  readonly #named = new Map<string, Message>();
-  /** How many requests want the same, by what that is. */
-  readonly #wanting = new Map<string, number>();
+  readonly #table = new RequestTable();
 
   /** A request may be given to a worker, or wait for one. */
   protected abstract dispatch(message: Message): void;
@@ -72,7 +61,7 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
     const { jobs } = this.context;
     const earlier = again ? undefined : jobs.known(this.name, tracker);
     if (earlier !== undefined) return { commits: this.commits, repeats: earlier };
-    if (this.#named.has(nameOf({ sender, tracker, job: true }))) {
+    if (this.#table.job(tracker) !== undefined) {
       return `service ${this.name} keeps a job with the id "${tracker}" already`;
     }
     const result = this.#accept(origin, sending, sender);
@@ -97,7 +86,7 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
     if (wants !== undefined) {
       const read = readWants(wants, job === 1);
       if (typeof read === 'string') return read;
-      if (this.#wanting.size >= WANTS_MAX && !this.#wanting.has(wantsId(wants))) {
+      if (!this.#table.hasRoomFor(wants)) {
         return `requests of service ${this.name} want ${WANTS_MAX} different things already`;
       }
     }
@@ -105,11 +94,7 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
   }
 
   protected override enqueue(message: Message): void {
-    const { tracker, wants } = message;
-    if (tracker !== '') this.#named.set(nameOf(message), message);
-    if (wants === undefined) return;
-    const id = wantsId(wants);
-    this.#wanting.set(id, (this.#wanting.get(id) ?? 0) + 1);
+    this.#table.add(message);
   }
 
   protected override unstored({ job, tracker, attempts }: Message, why: string): void {
@@ -234,13 +219,9 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
     this.#tryAgain(message, 0);
   }
 
-  /**
-   * True where a worker is to have a request by itself: it may end its worker, and has one attempt
-   * left. Others that the worker held did not fail by themselves, and get theirs alone as well.
-   */
-  protected goesAlone({ attempts, failures }: Message): boolean {
-    if (attempts === 0 || attempts < this.context.limits.attemptsMax - 1) return false;
-    return failures.at(-1)?.reason === SESSION_ENDED;
+  /** True where a worker is to have a request by itself. */
+  protected goesAlone(message: Message): boolean {
+    return goesAlone(message, this.context.limits.attemptsMax);
   }
 
   protected override giveUp(
@@ -284,13 +265,9 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
    * @param by who wants that, for those who look later
    * @returns where it was, or why it cannot be cancelled
    */
-  cancel(
-    { sender, tracker }: RequestName,
-    by: string,
-  ): { readonly was: 'waiting' | 'running' } | string {
-    const message =
-      this.#named.get(nameOf({ sender, tracker, job: true })) ??
-      this.#named.get(nameOf({ sender, tracker, job: false }));
+  cancel(name: RequestName, by: string): { readonly was: 'waiting' | 'running' } | string {
+    const { tracker } = name;
+    const message = this.#table.find(name);
     if (message === undefined) {
       return `service ${this.name} keeps no request with the tracker "${tracker}"`;
     }
@@ -314,24 +291,13 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
 
   protected override release(message: Message): void {
     super.release(message);
-    this.#forget(message);
+    this.#table.remove(message);
     this.sharing.leave(message);
     message.content = [];
     const next = this.keys.leave(message);
     if (next === undefined) return;
     next.order = Math.max(next.order, this.lastSequence);
     this.dispatch(next);
-  }
-
-  #forget(message: Message): void {
-    const { tracker, wants } = message;
-    const name = tracker === '' ? '' : nameOf(message);
-    if (tracker !== '' && this.#named.get(name) === message) this.#named.delete(name);
-    if (wants === undefined) return;
-    const id = wantsId(wants);
-    const count = this.#wanting.get(id) ?? 0;
-    if (count > 1) this.#wanting.set(id, count - 1);
-    else this.#wanting.delete(id);
   }
 
   /** A delivery has ended. */
@@ -354,8 +320,7 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
 
   #noteFailure(message: Message, worker: string, reason: string): void {
     this.counts.failed++;
-    message.failures.push({ timeMs: this.context.clock.wallMs(), worker, reason });
-    while (message.failures.length > FAILURES_MAX) message.failures.shift();
+    noteFailure(message, this.context.clock.wallMs(), worker, reason);
   }
 
   /** Back into the queue, unless it has failed too often. */
@@ -407,15 +372,6 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
   }
 }
 
-/** The key of a request in the table of those that can be named. */
-function nameOf({ sender, tracker, job }: Pick<Message, 'sender' | 'tracker' | 'job'>): string {
-  return job ? `\0\0${tracker}` : `${sender}\0${tracker}`;
-}
-
-function wantsId(wants: unknown): string {
-  return JSON.stringify(wants);
-}
-
 /** What a worker said by PROGRESS; what it may not say is left out. */
 function readProgress(content: readonly Buffer[]): { fraction?: number; note?: string } {
   let said: unknown;
@@ -430,9 +386,4 @@ function readProgress(content: readonly Buffer[]): { fraction?: number; note?: s
     ...(typeof fraction === 'number' ? { fraction } : {}),
     ...(typeof note === 'string' ? { note } : {}),
   };
-}
-
-/** How long to wait after so many attempts: twice as long each time. */
-function retryDelayMs(attempts: number): number {
-  return Math.min(RETRY_MS_MAX, RETRY_MS_MIN * 2 ** Math.max(0, attempts - 1));
 }

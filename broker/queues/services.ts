@@ -3,7 +3,7 @@
 import type { EngineContext } from '../engine-context.js';
 import type { Kept, Sending } from './kept-queue.js';
 import { refused, type Refusal } from '../refusal.js';
-import type { RequestName } from './requests.js';
+import type { RequestName } from './request-table.js';
 import { PLAIN_TERMS, Service, type OfferTerms } from './service.js';
 import type { Session } from '../sessions/session.js';
 import type { Place } from '../store/storage.js';
