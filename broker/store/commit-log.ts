@@ -109,6 +109,8 @@ export class CommitLog {
   readonly #files: readonly File[];
   readonly #fileBytes: number;
   #active: File;
+  /** The file to which a record is being written. */
+  #writing: File | undefined;
   #last: number;
 
   /**
@@ -169,11 +171,14 @@ export class CommitLog {
     header.writeUInt32BE(payload.length, 4);
     writeUInt64(header, number, 8);
     header.writeUInt32BE(checksum(header.subarray(8, 16), payload), 16);
+    this.#writing = file;
     try {
       await this.#write(file, [header, payload], length);
     } catch (error) {
       await wipe(file);
       throw error;
+    } finally {
+      this.#writing = undefined;
     }
     file.end += length;
     file.last = number;
@@ -198,7 +203,8 @@ export class CommitLog {
   /** The database has all commits up to this one. */
   applied(number: number): void {
     for (const file of this.#files) {
-      if (file.last > number) continue;
+      // What is being written now goes behind what was there when it began.
+      if (file.last > number || file === this.#writing) continue;
       file.last = 0;
       file.end = 0;
     }

@@ -91,6 +91,20 @@ it('asks for the database before it is full', async () => {
   expect(log.isHalfFull).toBe(false);
 });
 
+it('has what is being written while the database takes over what was there before', async () => {
+  const log = open();
+  for (const n of range(1, 3)) await log.append(payload(`${n}`, 50));
+  const append = log.append(payload('4', 50));
+  log.applied(3);
+  await append;
+  expect(numbersOf(3)).toEqual([4]);
+  await log.append(payload('5', 50));
+  expect(numbersOf(3)).toEqual([4, 5]);
+  log.applied(5);
+  await log.append(payload('6', 50));
+  expect(numbersOf(5)).toEqual([6]);
+});
+
 it('that lacks what comes after the database is not taken for whole', async () => {
   const log = open(10);
   await log.append(payload('x'));
@@ -114,7 +128,12 @@ it('cannot be made where there is no folder', () => {
 it('has all that was appended, and nothing else, whenever the machine dies', async () => {
   const step = fc.oneof(
     fc.record({ kind: fc.constant('append' as const), bytes: fc.integer({ min: 0, max: 700 }) }),
-    fc.record({ kind: fc.constant('applied' as const), behind: fc.integer({ min: 0, max: 4 }) }),
+    fc.record({
+      kind: fc.constant('applied' as const),
+      behind: fc.integer({ min: 0, max: 4 }),
+      /** True where that happens while something is written. */
+      meanwhile: fc.boolean(),
+    }),
     fc.record({
       kind: fc.constant('crash' as const),
       /** How much of the next record is there, and what of it is wrong. */
@@ -139,7 +158,11 @@ it('has all that was appended, and nothing else, whenever the machine dies', asy
           commits.set(log.last, bytes);
         } else if (each.kind === 'applied') {
           applied = Math.max(applied, log.last - each.behind);
+          const bytes = Buffer.alloc(30, `while ${log.last}`);
+          const append = each.meanwhile && log.hasRoomFor(30) ? log.append(bytes) : undefined;
           log.applied(applied);
+          await append;
+          if (append !== undefined) commits.set(log.last, bytes);
         } else {
           const bytes = Buffer.alloc(80, `torn ${log.last}`);
           const isWhole = await tear(log, bytes, each.written, each.spoilt);
