@@ -13,5 +13,6 @@ export default {
   },
   // Much of what the tests do is waiting for processes: two at a time, also on two cores.
   maxWorkers: 2,
+  testSequencer: '<rootDir>/tests/support/longest-first.js',
   testTimeout: 30_000,
 };
