@@ -179,7 +179,6 @@ export class Broker {
       sessions: () => this.#sessions,
       queued: () => void this.#flusher.flush(),
     });
-    this.#transport.onDisconnect = () => this.#prober.disconnected();
     this.#dispatcher = new Dispatcher({
       counters: this.counters,
       engines: this.#engines,
@@ -212,6 +211,7 @@ export class Broker {
       throw error;
     }
     this.#receiving = this.#receive();
+    this.#prober.start();
     this.#trimLater();
   }
 
@@ -273,7 +273,6 @@ export class Broker {
   }
 
   async #shutDown(): Promise<void> {
-    this.#transport.onDisconnect = undefined;
     this.#prober.stop();
     this.#sessions.stop();
     this.#trimTimer?.cancel();

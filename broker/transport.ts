@@ -21,8 +21,6 @@ const BIND_ADVICE: Readonly<Record<string, string>> = {
 
 /** What moves frames between the broker and its peers. */
 export interface Transport {
-  /** Called when the connection to a peer is gone; to which one nobody knows. */
-  onDisconnect: (() => void) | undefined;
   /** Where it listens, with real ports. */
   readonly endpoints: readonly string[];
   /**
@@ -57,7 +55,6 @@ const BIND_AGAIN_MS = 50;
 
 /** The transport on a ROUTER socket. */
 export class RouterTransport implements Transport {
-  onDisconnect: (() => void) | undefined;
   readonly #router: Router;
   readonly endpoints: string[] = [];
 
@@ -72,19 +69,6 @@ export class RouterTransport implements Transport {
       maxMessageSize: frameBytesMax,
       backlog: 1024,
     });
-    void this.#observe(this.#router.events);
-  }
-
-  /** What happens on the socket must be read, whether or not anybody wants to know. */
-  async #observe(events: Router['events']): Promise<void> {
-    try {
-      for (;;) {
-        const { type } = await events.receive();
-        if (type === 'disconnect') this.onDisconnect?.();
-      }
-    } catch {
-      // The socket was closed, and its observer with it.
-    }
   }
 
   async bind(endpoint: string): Promise<string> {

@@ -1,15 +1,15 @@
-// Finds out whose connection is gone. ZeroMQ tells that some connection is, and not
-// which; a message to a peer that is not there any more cannot be handed over. So
-// those who work for others are sent a word: what a dead worker had is then given
-// to another one at once, and not when its heartbeats have been missed.
+// Finds out whose connection is gone: ZeroMQ does not tell, but a message to a peer
+// that is not there any more cannot be handed over. So those who work for others
+// are sent a word from time to time: what a dead worker had is then given to
+// another one soon, and not when its heartbeats have been missed.
 import type { Clock, Timer } from '../clock.js';
 import type { Session } from './session.js';
 
-/** A connection that breaks is let go of a moment later; one with messages to be read, later still. */
-const FIRST_MS = 20;
-const AGAIN_MS = 250;
-const ROUNDS = 2;
-/** Sessions that are sent a word in one round. */
+/** How often those are asked who have work in hand. */
+const ROUND_MS = 250;
+/** Those who only offer some are asked in one round of so many. */
+const OFFERING_EVERY = 4;
+/** Sessions that are asked in one round. */
 const PROBED_MAX = 1000;
 
 export interface ProberContext {
@@ -22,39 +22,33 @@ export interface ProberContext {
 export class Prober {
   readonly #context: ProberContext;
   #timer: Timer | undefined;
-  #roundsLeft = 0;
+  #round = 0;
 
   constructor(context: ProberContext) {
     this.#context = context;
   }
 
-  /** A connection is gone. */
-  disconnected(): void {
-    this.#roundsLeft = ROUNDS;
-    this.#timer ??= this.#context.clock.after(FIRST_MS, () => this.#probe());
+  start(): void {
+    this.#timer = this.#context.clock.after(ROUND_MS, () => {
+      this.#probe(++this.#round % OFFERING_EVERY === 0);
+      this.start();
+    });
   }
 
   stop(): void {
     this.#timer?.cancel();
   }
 
-  #probe(): void {
-    this.#timer = undefined;
+  #probe(offering: boolean): void {
     let probed = 0;
     for (const session of this.#context.sessions()) {
-      if (!isWorth(session)) continue;
+      const { native, offers, outbox } = session;
+      // Where something waits to be sent to it, that will tell.
+      if (native === undefined || outbox.length > 0) continue;
+      if (native.held.size === 0 && !(offering && offers.size > 0)) continue;
       session.replyNative({ name: 'PONG' });
       if (++probed === PROBED_MAX) break;
     }
     if (probed > 0) this.#context.queued();
-    if (--this.#roundsLeft > 0) {
-      this.#timer = this.#context.clock.after(AGAIN_MS, () => this.#probe());
-    }
   }
-}
-
-/** True for a session that others wait for. Where something waits to be sent to it, that will tell. */
-function isWorth({ native, offers, outbox }: Session): boolean {
-  if (native === undefined || outbox.length > 0) return false;
-  return native.held.size > 0 || offers.size > 0;
 }

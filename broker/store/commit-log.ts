@@ -22,7 +22,8 @@ const HEADER_BYTES = 20;
 const FILE_BYTES = 8 * 1024 * 1024;
 /** A file grows by so much, for what is written over later costs less than what makes it grow. */
 const GROWTH_BYTES = 256 * 1024;
-/** A write is durable when it has succeeded. */
+/** Whether this platform has writes that are durable when they have succeeded. */
+export const HAS_DURABLE_WRITES = 'O_DSYNC' in constants;
 const FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_DSYNC;
 
 /** A commit that was found in the log. */

@@ -6,7 +6,7 @@
 import type { RootDatabase } from 'lmdb';
 import { lastSequenceOf, lastTimeOf, type Block } from '../../protocol/records.js';
 import { TABLES, type Change } from './changes.js';
-import { CommitLog, readCommitLog } from './commit-log.js';
+import { CommitLog, HAS_DURABLE_WRITES, readCommitLog } from './commit-log.js';
 import { DatabaseFile } from './database-file.js';
 import { decodeKept, encodeKept } from './kept-codec.js';
 import {
@@ -68,7 +68,7 @@ export class LmdbStore implements Store {
       root,
       tables: this.#tables,
       whyFailed,
-      log: flush ? openLog(file, root, this.#tables) : undefined,
+      log: flush && HAS_DURABLE_WRITES ? openLog(file, root, this.#tables) : undefined,
       written: (commit) => {
         this.#recents.written(commit);
         // Reads from here on see what was just written.

@@ -228,6 +228,9 @@ export class Session implements Party {
       case 'CONFIRM':
         this.#told(said.tracker, said.statusCode);
         return;
+      case 'PONG':
+        // Said unasked as well, to find out who is not there any more.
+        return;
       default:
         this.#models.fault(`${this.address} was told ${said.name}`);
     }

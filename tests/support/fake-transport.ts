@@ -64,19 +64,12 @@ export class FakePeer {
     this.#network.remove(this);
   }
 
-  /** As `vanish`, and the broker is told that some connection is gone. */
-  disconnect(): void {
-    this.vanish();
-    this.#network.onDisconnect?.();
-  }
-
   put(frames: Buffer[]): void {
     this.#pipe.push(frames);
   }
 }
 
 export class FakeTransport implements Transport {
-  onDisconnect: (() => void) | undefined;
   readonly endpoints: string[] = [];
   /** How often the broker tried to send, with or without success. */
   attempts = 0;
