@@ -41,7 +41,7 @@ export interface LmdbWriterParts {
   readonly whyFailed: OpenDatabase['whyFailed'];
   /** Where a commit is to be durable: without, it goes to the database. */
   readonly log: CommitLog | undefined;
-  /** The database has been written to; readers of it see all commits of the log up to this one. */
+  /** The database has been written to; it has all commits of the log up to this one. */
   readonly written: (commit: number) => void;
 }
 
@@ -122,8 +122,7 @@ export class LmdbWriter {
       this.#leaving = leaving;
       this.#waiting = new Map();
       try {
-        const before = this.#applied;
-        await this.#write(leaving.values(), this.#parts.log?.last ?? 0, before);
+        await this.#write(leaving.values(), this.#parts.log?.last ?? 0);
       } catch {
         this.#waiting = new Map([...leaving, ...this.#waiting]);
         this.#timer ??= setTimeout(() => void this.#takeOver(), GATHER_MS).unref();
@@ -180,14 +179,8 @@ export class LmdbWriter {
     this.#waiting.clear();
   }
 
-  /**
-   * One transaction.
-   *
-   * @param upTo the commit of the log up to which the database goes with it
-   * @param seenUpTo the commit up to which whoever reads the database is sure to see it: a reader
-   *   may look at what was there before for a moment longer
-   */
-  async #write(changes: Iterable<Change>, upTo: number, seenUpTo = upTo): Promise<void> {
+  /** One transaction. @param upTo the commit of the log up to which the database goes with it */
+  async #write(changes: Iterable<Change>, upTo: number): Promise<void> {
     const { root, tables, file, written } = this.#parts;
     let bytes = 0;
     try {
@@ -207,7 +200,7 @@ export class LmdbWriter {
     file.took();
     this.#applied = upTo;
     this.#parts.log?.applied(upTo);
-    written(seenUpTo);
+    written(upTo);
   }
 }
 
