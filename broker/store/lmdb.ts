@@ -167,11 +167,11 @@ export class LmdbStore implements Store {
       if (!exceeds(block, retention, wallMs)) return;
       log.oldest.shift();
       log.trimmedBelow = firstSequenceOf(oldest.key) + 1;
+      this.#recents.trimmed(log.id, log.trimmedBelow);
       log.bytes -= blockBytesOf(oldest.key);
       this.#touched.add(log);
       this.#changes.push({ table: 'logs', key: oldest.key, value: undefined });
     }
-    this.#recents.trimmed(log.id, log.trimmedBelow);
   }
 
   dropStream(stream: string): void {
