@@ -1,24 +1,15 @@
 // Results that are used again: requests to workers that keep results are answered
 // with an earlier one, or share one run; and are never lost for it.
 import { useWorlds } from '../../support/broker-world.js';
+import { ask, CACHE, say, told, trackers, worker } from '../../support/cached-service.js';
 import {
   FakeNativePeer,
   mailCredit,
   nativeConfirm,
   nativeRequest,
+  only,
 } from '../../support/fake-native-peer.js';
-import {
-  ask,
-  CACHE,
-  given,
-  jobEvents,
-  reply,
-  requester,
-  say,
-  told,
-  trackers,
-  worker,
-} from '../../support/cached-service.js';
+import { given, jobEvents, reply, requester } from '../../support/native-service.js';
 import { request as v1Request } from '../../support/v1-commands.js';
 
 const startWorld = useWorlds();
@@ -256,4 +247,27 @@ describe('a result that is known', () => {
     }
     expect(await told(world, asks)).toEqual(['1: A from w', '2: A from w']);
   });
+});
+
+it('an offer says under what results are kept, or is refused in words', async () => {
+  const world = await startWorld();
+  const w = await worker(world, 'w', {});
+  const refused = async (cache: unknown): Promise<string> => {
+    w.read();
+    w.call('offer', { service: 's', cache });
+    await world.settle();
+    return only(w.read(), 'RESULT')[0]!.statusReason;
+  };
+  const version = 'the version of a cache is a text of 1 to 191 octets';
+  expect(await refused({})).toBe(version);
+  expect(await refused({ version: 1 })).toBe(version);
+  expect(await refused({ version: 'ä'.repeat(96) })).toBe(version);
+  expect(await refused({ version: '1', maxAge: 1 })).toBe(
+    'cache has no "maxAge": there is version and maxAgeMs',
+  );
+  expect(await refused({ version: '1', maxAgeMs: 0 })).toBe(
+    'maxAgeMs is not a whole number from 1 to 9007199254740991',
+  );
+  expect(await refused([])).toBe('arguments are a map');
+  expect(await refused({ version: 'ä'.repeat(95), maxAgeMs: 1 })).toBe('');
 });

@@ -1,0 +1,102 @@
+// Workers that are lost with requests in hand: how soon that is seen, and what
+// becomes of a request that ends whoever touches it, and of those beside it.
+import { useWorlds, type World } from '../../support/broker-world.js';
+import { FakeNativePeer, nativeRequest } from '../../support/fake-native-peer.js';
+import {
+  deliveries,
+  given,
+  lateWorker,
+  reply,
+  requester,
+  subjects,
+  worker,
+  type Delivery,
+} from '../../support/native-service.js';
+
+const startWorld = useWorlds();
+
+describe('a worker whose connection is gone', () => {
+  it('loses what it has long before its silence is noticed', async () => {
+    const world = await startWorld();
+    const asks = await requester(world);
+    const gone = await worker(world, 'gone', { capacity: 2 });
+    await asks.exchange(nativeRequest('s', 'one'), nativeRequest('s', 'two'));
+    expect(subjects(await given(world, gone))).toEqual(['one', 'two']);
+    const other = await worker(world, 'other', { capacity: 2 });
+    gone.peer.vanish();
+    await world.pass(300);
+    expect(subjects(await given(world, other))).toEqual(['one', 'two']);
+    // The others lost nothing by being asked.
+    expect(world.broker.counters.sessionsExpired).toBe(0);
+    expect(await other.ask('dead.counts', {})).toEqual([]);
+  });
+
+  it('offers nothing any more a little later, where it has nothing', async () => {
+    const world = await startWorld();
+    const gone = await worker(world, 'gone');
+    await requester(world);
+    gone.peer.vanish();
+    await world.pass(1100);
+    expect(await world.view('services')).toEqual([]);
+    expect(world.broker.counters.sessionsExpired).toBe(0);
+  });
+});
+
+describe('a request that ends its worker', () => {
+  /** The broker sees the session of a worker end. */
+  async function end(world: World, peer: FakeNativePeer): Promise<void> {
+    peer.peer.send({ name: 'CONNECTION CLOSE' });
+    await world.settle();
+  }
+
+  it('does not take along to the dead letters what its workers held beside it', async () => {
+    const world = await startWorld();
+    const asks = await requester(world);
+    const subjects = ['poison', 'a', 'b', 'c', 'd', 'e'];
+    const requests = subjects.map((subject) => nativeRequest('s', subject, { tracker: subject }));
+    await asks.exchange(...requests);
+    const done: string[] = [];
+    const together: number[] = [];
+    for (let lives = 0; lives < 20 && done.length < 5; lives++) {
+      const [peer, first] = await lateWorker(world, `w${lives}`, { capacity: 4 });
+      for (let held = first; held.length > 0;) {
+        together.push(held.length);
+        // It ends before anything beside it is done.
+        if (held.some(({ subject }) => subject === 'poison')) break;
+        const [one, ...others] = held as [Delivery, ...Delivery[]];
+        done.push(one.subject);
+        held = [...others, ...deliveries(await peer.exchange(reply(one, 'done')))];
+      }
+      await end(world, peer);
+    }
+    expect(done.sort()).toEqual(['a', 'b', 'c', 'd', 'e']);
+    const w = await FakeNativePeer.open(world, 'looks');
+    expect(await w.ask('dead.counts', {})).toEqual([{ service: 's', letters: 1 }]);
+    const letters = await w.ask<{ subject: string }[]>('dead.list', { service: 's' });
+    expect(letters.map(({ subject }) => subject)).toEqual(['poison']);
+    // Four times with others, then by itself.
+    expect(together.slice(0, 5)).toEqual([4, 4, 4, 4, 1]);
+  });
+
+  it('keeps no capacity idle longer than it takes', async () => {
+    const world = await startWorld({ 'attempts-max': 2 });
+    const asks = await requester(world);
+    const long = await worker(world, 'long', { capacity: 2 });
+    await asks.exchange(nativeRequest('s', 'long'));
+    const [first] = await given(world, long);
+    const weak = await worker(world, 'weak', { capacity: 1 });
+    await asks.exchange(nativeRequest('s', 'suspect'));
+    expect(subjects(await given(world, weak))).toEqual(['suspect']);
+    await end(world, weak);
+    // It waits for a worker that has nothing else, and what came later behind it.
+    await asks.exchange(nativeRequest('s', 'later'));
+    expect(await given(world, long)).toEqual([]);
+    const [idle, held] = await lateWorker(world, 'idle', { capacity: 2 });
+    expect(held.map(({ subject }) => subject)).toEqual(['suspect']);
+    expect(subjects(await given(world, long))).toEqual(['later']);
+    await asks.exchange(nativeRequest('s', 'last'));
+    expect(await given(world, idle)).toEqual([]);
+    expect(subjects(await idle.exchange(reply(held[0]!, 'done')))).toEqual(['last']);
+    await long.exchange(reply(first!, 'done'));
+  });
+});
