@@ -39,11 +39,13 @@ type Role = (client: NativeClient, stage: Stage) => Promise<void>;
 
 /** Plays a role in one session after another, until it is done or the stage closes. */
 export async function play(stage: Stage, address: string, role: Role): Promise<void> {
-  while (stage.running) {
+  while (isOpen(stage)) {
     let client: NativeClient | undefined;
     let ping: NodeJS.Timeout | undefined;
     try {
       client = await NativeClient.open(stage.endpoint, address, OPEN_MS);
+      // Whoever sends all home does not know of sessions that are just being opened.
+      if (!isOpen(stage)) return;
       stage.open.add(client);
       stage.ledger.sessions++;
       const session = client;
@@ -60,6 +62,8 @@ export async function play(stage: Stage, address: string, role: Role): Promise<v
     await pause(PAUSE_MS);
   }
 }
+
+const isOpen = ({ running }: Stage): boolean => running;
 
 /** Writes numbered messages; each number once, whether or not it was confirmed. */
 export function writer(name: string): Role {

@@ -28,6 +28,8 @@ export interface CrashOptions {
   readonly seconds: number;
   /** A folder for the data, the ready files and the journals. */
   readonly folder: string;
+  /** How long the quiet end may take, ms. */
+  readonly endMs: number;
 }
 
 /** A message of a stream, without its body. */
@@ -65,16 +67,33 @@ const BATCH_MS_MIN = 8;
 const BATCH_MS_PER_SECOND = 1 / 15;
 const AUDITOR = 'auditor';
 
-export async function crash({ seconds, folder }: CrashOptions): Promise<CrashReport> {
+/** @throws {Error} saying what was under way when it took too long */
+export async function crash({ seconds, folder, endMs }: CrashOptions): Promise<CrashReport> {
   const run = new Run(`tcp://127.0.0.1:${await lastingPort()}`, folder, seconds);
+  return within(seconds * 1000 + endMs, run, async () => {
+    try {
+      return await run.play();
+    } finally {
+      await run.end();
+    }
+  });
+}
+
+async function within<T>(ms: number, run: Run, action: () => Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`after ${ms} ms: still ${run.phase}`)), ms);
+  });
   try {
-    return await run.play();
+    return await Promise.race([action(), late]);
   } finally {
-    await run.end();
+    clearTimeout(timer);
   }
 }
 
 class Run {
+  /** What is under way. */
+  phase = 'starting the broker';
   readonly #endpoint: string;
   readonly #folder: string;
   readonly #seconds: number;
@@ -105,21 +124,29 @@ class Run {
     const troupe = (this.#troupe = new Troupe(this.#endpoint, this.#folder));
     this.#actors = cast().map(([address, role]) => play(this.#stage, address, role));
     const endsAtMs = performance.now() + this.#seconds * 1000;
+    this.phase = 'killing and stopping';
     await Promise.all([this.#killBrokers(endsAtMs), this.#killClients(troupe, endsAtMs)]);
     // A broker that starts afresh finds again what it forgot to take back: this one goes on.
+    this.phase = 'striking all at once';
     await troupe.strikeAll(STOP_MS);
     this.#cutAll();
     await pause(QUIET_AFTER_MS);
     this.#stage.sending = false;
     troupe.quiet();
+    this.phase = 'waiting until nothing is left';
     const left = await this.#untilQuiet(troupe);
+    this.phase = 'reading the log';
     const log = await this.#readStream('events', ({ sequence, subject }) => ({
       sequence,
       subject,
     }));
+    this.phase = 'reading what happened to the jobs';
     const jobs = await this.#readJobs();
+    this.phase = 'ending the clients';
     await troupe.end();
+    this.phase = 'reading the journals';
     troupe.addJournals(this.#ledger);
+    this.#ledger.faults.push(...troupe.endedByThemselves.map((who) => `${who}, by itself`));
     return {
       brokerKills: this.#brokerKills,
       brokerStops: this.#brokerStops,
@@ -136,7 +163,9 @@ class Run {
     this.#stage.sending = false;
     this.#stage.running = false;
     this.#cutAll();
+    this.phase += ', or sending the actors home';
     await Promise.all(this.#actors);
+    this.phase += ', or ending clients and broker';
     await this.#troupe?.end();
     await this.#broker?.stop();
   }

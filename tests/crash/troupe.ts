@@ -27,6 +27,8 @@ interface Member {
   readonly role: RoleName;
   life: number;
   process: ChildProcess;
+  /** Resolves when the process is over; never rejects. */
+  over: Promise<void>;
   /** Wakes it, while it is stopped. */
   waking: NodeJS.Timeout | undefined;
 }
@@ -34,6 +36,8 @@ interface Member {
 export class Troupe {
   kills = 0;
   stops = 0;
+  /** Those whose processes ended though nobody had killed them, and how. */
+  readonly endedByThemselves: string[] = [];
   readonly #endpoint: string;
   readonly #folder: string;
   readonly #script: string;
@@ -49,7 +53,7 @@ export class Troupe {
       address,
       role,
       life: 1,
-      process: this.#spawn(address, role, 1),
+      ...this.#spawn(address, role, 1),
       waking: undefined,
     }));
   }
@@ -81,10 +85,11 @@ export class Troupe {
 
   async #kill(member: Member): Promise<void> {
     this.kills++;
+    this.#watch(member);
     member.process.kill('SIGKILL');
-    await once(member.process, 'close');
+    await member.over;
     member.life++;
-    member.process = this.#spawn(member.address, member.role, member.life);
+    Object.assign(member, this.#spawn(member.address, member.role, member.life));
   }
 
   #stop(member: Member, forMs: number): void {
@@ -109,11 +114,9 @@ export class Troupe {
     await Promise.all(
       this.#members.map(async (member) => {
         wake(member);
-        const { process } = member;
-        if (process.exitCode !== null || process.signalCode !== null) return;
-        const closed = once(process, 'close');
-        process.kill('SIGKILL');
-        await closed;
+        this.#watch(member);
+        member.process.kill('SIGKILL');
+        await member.over;
       }),
     );
   }
@@ -133,7 +136,13 @@ export class Troupe {
     return awake[Math.floor(Math.random() * awake.length)];
   }
 
-  #spawn(address: string, role: RoleName, life: number): ChildProcess {
+  /** Notes where a process that should live has ended. */
+  #watch({ address, life, process: { exitCode, signalCode } }: Member): void {
+    if (exitCode === null && signalCode === null) return;
+    this.endedByThemselves.push(`${address}.${life}: ${exitCode ?? signalCode}`);
+  }
+
+  #spawn(address: string, role: RoleName, life: number): Pick<Member, 'process' | 'over'> {
     const journal = join(this.#folder, `${address}.${life}.journal`);
     const options: ChildOptions = {
       role,
@@ -149,7 +158,7 @@ export class Troupe {
     });
     // It may be killed while it is told something.
     child.stdin.on('error', () => undefined);
-    return child;
+    return { process: child, over: once(child, 'close').then(() => undefined) };
   }
 
   #read(journal: string): string {
