@@ -8,7 +8,7 @@ import { Deque } from '../deque.js';
 import type { Limits } from '../options.js';
 import type { Committer } from '../store/commits.js';
 import type { Place } from '../store/storage.js';
-import type { KeptMessage } from '../store/store.js';
+import { PLAIN_KEPT, type KeptMessage } from '../store/store.js';
 import { contentBytes } from './message.js';
 
 /** The queue kind under which the store keeps them. */
@@ -299,20 +299,11 @@ function bytesOf(content: readonly Buffer[]): number {
 /** A result as the store keeps it: a message of a queue, from its worker, with its key as the tracker. */
 function asMessage(kept: KeptResult, content: readonly Buffer[]): KeptMessage {
   return {
+    ...PLAIN_KEPT,
     sequence: kept.sequence,
     sender: kept.worker,
-    subject: '',
     tracker: kept.key,
     acceptedWallMs: kept.keptWallMs,
-    expiresWallMs: 0,
-    priority: 0,
-    notBeforeWallMs: 0,
-    deadlineWallMs: 0,
-    key: '',
-    job: false,
-    wants: undefined,
-    attempts: 0,
-    failures: [],
     content,
   };
 }

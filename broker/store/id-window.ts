@@ -7,7 +7,7 @@ import { IDS_REMEMBERED } from '../../protocol/index.js';
 import { Deque } from '../deque.js';
 import type { Committer } from './commits.js';
 import type { Place } from './storage.js';
-import type { KeptMessage } from './store.js';
+import { PLAIN_KEPT, type KeptMessage } from './store.js';
 
 /** One id that is remembered. */
 export interface Remembered {
@@ -234,21 +234,5 @@ function senderBytes({ address }: Sender): number {
 
 /** An id as the store keeps it: a message of a queue, without content. */
 function keptId({ sender, id, sequence }: Entry): KeptMessage {
-  return {
-    sequence,
-    sender,
-    subject: '',
-    tracker: id,
-    acceptedWallMs: 0,
-    expiresWallMs: 0,
-    priority: 0,
-    notBeforeWallMs: 0,
-    deadlineWallMs: 0,
-    key: '',
-    job: false,
-    wants: undefined,
-    attempts: 0,
-    failures: [],
-    content: [],
-  };
+  return { ...PLAIN_KEPT, sequence, sender, tracker: id };
 }

@@ -44,6 +44,25 @@ export interface KeptMessage {
   readonly content: readonly Buffer[];
 }
 
+/** A kept message of which nothing is said, to be spread. */
+export const PLAIN_KEPT: KeptMessage = {
+  sequence: 0,
+  sender: '',
+  subject: '',
+  tracker: '',
+  acceptedWallMs: 0,
+  expiresWallMs: 0,
+  priority: 0,
+  notBeforeWallMs: 0,
+  deadlineWallMs: 0,
+  key: '',
+  job: false,
+  wants: undefined,
+  attempts: 0,
+  failures: [],
+  content: [],
+};
+
 /** One attempt at a request that failed. */
 export interface Failure {
   readonly timeMs: number;

@@ -41,11 +41,12 @@ interface Action {
   readonly run: (client: MlmClient, given: JobArguments, context: Context) => Promise<void>;
 }
 
-const STATES: readonly JobEvent['event'][] = [
+/** What a job can be doing, as the last thing that happened to it tells. */
+type State = Exclude<JobEvent['event'], 'progress' | 'partial'>;
+
+const STATES: readonly State[] = [
   'queued',
   'started',
-  'progress',
-  'partial',
   'retrying',
   'succeeded',
   'failed',
@@ -83,7 +84,7 @@ async function list(client: MlmClient, given: JobArguments, context: Context): P
   const { service, state } = given;
   const jobs: JobEvent[] = [];
   for await (const event of lastEvents(client, service, context.signal)) {
-    if (state === undefined || state.includes(event.event)) jobs.push(event);
+    if (state === undefined || state.includes(stateOf(event))) jobs.push(event);
   }
   if (given.json === true) {
     const rows = jobs.map((event) => eventJson(event));
@@ -104,7 +105,7 @@ async function list(client: MlmClient, given: JobArguments, context: Context): P
 }
 
 /** What a job does of which an event was the last. */
-function stateOf({ event }: JobEvent): string {
+function stateOf({ event }: JobEvent): State {
   return event === 'progress' || event === 'partial' ? 'started' : event;
 }
 
@@ -203,9 +204,7 @@ function labelOf(name: string, text: string): [string, unknown] {
 function statesOf(text: string): string[] {
   const states = text.split(',');
   const unknown = states.find((state) => !STATES.some((known) => known === state));
-  if (unknown === undefined) {
-    return states.includes('started') ? [...states, 'progress', 'partial'] : states;
-  }
+  if (unknown === undefined) return states;
   throw usageError(`there is no state "${unknown}"; there are ${STATES.join(', ')}`);
 }
 

@@ -5,26 +5,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeKept, encodeKept } from '../../../broker/store/kept-codec.js';
 import { LmdbStore } from '../../../broker/store/lmdb.js';
-import type { KeptMessage } from '../../../broker/store/store.js';
+import { PLAIN_KEPT, type KeptMessage } from '../../../broker/store/store.js';
 import { BlockWriter, lastSequenceOf, readUInt64 } from '../../../protocol/records.js';
 import { range } from '../../support/sessions.js';
 
 const MESSAGE: KeptMessage = {
+  ...PLAIN_KEPT,
   sequence: 1,
   sender: 'sender',
   subject: 'subject',
-  tracker: '',
   acceptedWallMs: 1,
-  expiresWallMs: 0,
-  priority: 0,
-  notBeforeWallMs: 0,
-  deadlineWallMs: 0,
-  key: '',
-  job: false,
-  wants: undefined,
-  attempts: 0,
-  failures: [],
-  content: [],
 };
 
 let folder = '';
