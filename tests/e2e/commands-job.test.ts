@@ -157,7 +157,7 @@ it('shows a bar on a terminal; ending that does not end the job', async () => {
   const { release, begun } = await offerHalf();
   await worker.submit('render', 'page', Buffer.from('x'), { id: 'j1' });
   await begun;
-  const call = `${process.execPath} ${MLM} job watch render j1 -e ${broker.endpoint}`;
+  const call = `exec ${process.execPath} ${MLM} job watch render j1 -e ${broker.endpoint}`;
   const start = (): Promise<Child> => commands.start('script', ['-qec', call, '/dev/null']);
   const [ended, waiting] = [await start(), await start()];
   const bar = /█{12}░{12} 50 % {2}half \\x1b\[2J, worker/;

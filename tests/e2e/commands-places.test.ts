@@ -151,7 +151,7 @@ describe('it records', () => {
 describe('on a terminal', () => {
   /** Runs a tail in a pseudo-terminal. */
   function onTerminal(args: string): Promise<Child> {
-    const call = `${process.execPath} ${MLM} tail s -e ${broker.endpoint} ${args}`;
+    const call = `exec ${process.execPath} ${MLM} tail s -e ${broker.endpoint} ${args}`;
     return commands.start('script', ['-qec', call, '/dev/null']);
   }
 

@@ -122,7 +122,7 @@ it('says which message the broker did not accept', async () => {
 
 it('shows on a terminal how far it has come', async () => {
   writeFileSync(file, [HEADER, line('a', 0), line('b', 3_600_000), endLine(2)].join(''));
-  const call = `${process.execPath} ${MLM} replay ${file} -e ${broker.endpoint}`;
+  const call = `exec ${process.execPath} ${MLM} replay ${file} -e ${broker.endpoint}`;
   const child = await commands.start('script', ['-qec', call, '/dev/null']);
   const bar = /[█░]{24} \d+ % {2}1 message, [\d,]+\/s/;
   await child.until('a bar', 15_000, () => bar.exec(child.stdout)?.[0], 20);

@@ -84,7 +84,7 @@ it('prints a look after the other where there is no terminal', async () => {
 });
 
 it('keeps a page up to date on a terminal, and gives the terminal back', async () => {
-  const call = `${process.execPath} ${MLM} top --every 1 -e ${broker.endpoint}`;
+  const call = `exec ${process.execPath} ${MLM} top --every 1 -e ${broker.endpoint}`;
   const child = await commands.start('script', ['-qec', call, '/dev/null']);
   const seen = (what: RegExp): Promise<string> =>
     child.until(what.source, 15_000, () => what.exec(child.stdout)?.[0], 20);
