@@ -1,5 +1,6 @@
 // Workers as a whole process: start them, run until a signal says stop, end with
 // the right status. What stopping means stands in group.ts.
+import { atSignals } from '../client/commands/shared/signals.js';
 import { startWorkers } from './group.js';
 import { createWorkerLog } from './log.js';
 import type { WorkersOptions } from './settings.js';
@@ -11,10 +12,10 @@ const LAST_MS = 1000;
 /**
  * Runs workers until the process gets SIGTERM or SIGINT: then they take no new jobs, finish
  * those that run within `drainTimeoutMs`, and this returns; the process ends when nothing
- * else of yours is open. A second signal ends it at once. It is for the main file of a
- * worker process, and needs no `catch`: where the broker cannot be reached, or refuses, it
- * logs one line that says why. The exit status is then 1, as it is where a job did not
- * finish in time; otherwise 0.
+ * else of yours is open. A second signal, half a second after the first or later, ends it at
+ * once. It is for the main file of a worker process, and needs no `catch`: where the broker
+ * cannot be reached, or refuses, it logs one line that says why. The exit status is then 1, as
+ * it is where a job did not finish in time; otherwise 0.
  *
  * @returns resolves when the workers have stopped; never rejects
  */
@@ -23,10 +24,8 @@ export async function runWorkers(
   options: WorkersOptions = {},
 ): Promise<void> {
   const stopping = new AbortController();
-  const stop = (): void => {
-    if (stopping.signal.aborted) process.exit(1);
-    stopping.abort();
-  };
+  const endNow = (): void => process.exit(1);
+  const stop = atSignals(() => (stopping.signal.aborted ? endNow() : stopping.abort()), endNow);
   const { signal } = options;
   if (signal?.aborted === true) stopping.abort();
   const onAbort = (): void => stopping.abort();

@@ -170,8 +170,7 @@ it.each([
   const pid = await command.pid();
   worker.signal('SIGINT');
   await worker.stderrMatch(/"message":"stopping"/);
-  worker.signal('SIGINT');
-  expect((await worker.waitForExit()).code).toBe(130);
+  expect((await worker.signalAgain('SIGINT')).code).toBe(130);
   await untilTrue('the end of the command', () => Promise.resolve(!isAlive(pid)));
   expect(foldersIn(temporary)).toEqual([]);
 });

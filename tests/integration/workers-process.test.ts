@@ -120,8 +120,25 @@ it('a second signal ends the process at once', async () => {
   await worker.line(/working/);
   worker.signal('SIGTERM');
   await worker.stderrMatch(/"message":"stopping"/);
+  expect(await worker.signalAgain('SIGTERM')).toEqual({ code: 1, signal: null });
+});
+
+it('a Ctrl-C that npm hands on, too, is one: the job finishes', async () => {
+  const worker = await start(GATED);
+  const asked = new Promise<() => void>((resolve) => {
+    void client.offer('gate', () => new Promise((open) => resolve(() => open('through'))));
+  });
+  const reply = client.request('s', 'job');
+  const open = await asked;
+  // Both are there before the process looks: it stands still.
+  worker.signal('SIGSTOP');
+  worker.signal('SIGINT');
   worker.signal('SIGTERM');
-  expect(await worker.waitForExit()).toEqual({ code: 1, signal: null });
+  worker.signal('SIGCONT');
+  await worker.stderrMatch(/"message":"stopping"/);
+  open();
+  expect((await reply).value()).toBe('through');
+  expect(await worker.waitForExit()).toEqual({ code: 0, signal: null });
 });
 
 it('without a broker there is one line that says why, and the status tells', async () => {

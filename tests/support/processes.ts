@@ -9,12 +9,16 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
-/** How long a child may take to become ready, to print a line, or to end after SIGTERM. */
-export const PATIENCE_MS = 15_000;
+/**
+ * How long tests wait for what happens in processes and brokers: a child that becomes ready,
+ * prints a line or ends after SIGTERM. It is for what never comes, on a machine that is busy.
+ */
+export const PATIENCE_MS = 60_000;
 
 /** Output kept for each of stdout and stderr; what is older is dropped. */
 const OUTPUT_CHARACTERS_MAX = 1_000_000;
 const READY_FILE_LOOK_MS = 20;
+const SIGNAL_AGAIN_MS = 100;
 
 export interface StartOptions {
   cwd?: string;
@@ -175,6 +179,12 @@ export class Child {
    */
   async waitForExit(timeoutMs = PATIENCE_MS): Promise<Exit> {
     return this.until('an end', timeoutMs, () => this.#exit);
+  }
+
+  /** Signals until the child ends: one that comes at once may count as the first one's twin. */
+  async signalAgain(signal: NodeJS.Signals): Promise<Exit> {
+    const signals = setInterval(() => this.signal(signal), SIGNAL_AGAIN_MS);
+    return this.waitForExit().finally(() => clearInterval(signals));
   }
 
   /** Ends the child: `signal` first, SIGKILL where that does not help in time. */

@@ -15,6 +15,7 @@ import { join, parse } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { MlmClient } from 'malamute-ts';
+import { atSignals } from '../../client/commands/shared/signals.js';
 import { Processes } from './demo-processes.js';
 
 export const BROKER = script('../../broker/main.js');
@@ -95,14 +96,11 @@ function freshOutput(): string {
 /** Rejects at a signal, or when nobody reads what is printed. A second signal ends it at once. */
 function interruption(): Promise<never> {
   return new Promise((_, reject) => {
-    let interrupted = false;
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.on(signal, () => {
-        if (interrupted) process.exit(1);
-        interrupted = true;
-        reject(new Error(`interrupted by ${signal}`));
-      });
-    }
+    const onSignal = atSignals(
+      (signal: NodeJS.Signals) => reject(new Error(`interrupted by ${signal}`)),
+      () => process.exit(1),
+    );
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
     process.stdout.on('error', () => reject(new Error('nobody reads the output')));
   });
 }
