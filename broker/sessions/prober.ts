@@ -9,18 +9,33 @@ import type { Session } from './session.js';
 const ROUND_MS = 250;
 /** Those who only offer some are asked in one round of so many. */
 const OFFERING_EVERY = 4;
-/** Sessions that are asked in one round. */
+/** Sessions of a kind that are asked in one round; the next round begins with the others. */
 const PROBED_MAX = 1000;
 
 export interface ProberContext {
   readonly clock: Clock;
-  readonly sessions: () => Iterable<Session>;
+  /** A walk over the sessions, which come and go meanwhile. */
+  readonly sessions: () => SessionTable;
   /** Something was queued for sessions. */
   readonly queued: () => void;
 }
 
+/** The sessions, as far as they are to be walked. */
+interface SessionTable extends Iterable<Session> {
+  readonly size: number;
+}
+
+/** Those of a kind that are asked in turn. */
+interface Asked {
+  readonly isOne: (session: Session) => boolean;
+  /** Where the last round ended. */
+  walk: Iterator<Session, undefined> | undefined;
+}
+
 export class Prober {
   readonly #context: ProberContext;
+  readonly #busy: Asked = { isOne: isBusy, walk: undefined };
+  readonly #idle: Asked = { isOne: offersOnly, walk: undefined };
   #timer: Timer | undefined;
   #round = 0;
 
@@ -40,15 +55,36 @@ export class Prober {
   }
 
   #probe(offering: boolean): void {
-    let probed = 0;
-    for (const session of this.#context.sessions()) {
-      const { native, offers, outbox } = session;
-      // Where something waits to be sent to it, that will tell.
-      if (native === undefined || outbox.length > 0) continue;
-      if (native.held.size === 0 && !(offering && offers.size > 0)) continue;
-      session.replyNative({ name: 'PONG' });
-      if (++probed === PROBED_MAX) break;
-    }
+    const probed = this.#ask(this.#busy) + (offering ? this.#ask(this.#idle) : 0);
     if (probed > 0) this.#context.queued();
   }
+
+  /** Asks those of a kind, each once at most. @returns how many */
+  #ask(asked: Asked): number {
+    let probed = 0;
+    for (let left = this.#context.sessions().size; left > 0 && probed < PROBED_MAX; left--) {
+      const session = this.#next(asked);
+      // Where something waits to be sent to it, that will tell.
+      if (session === undefined || session.outbox.length > 0 || !asked.isOne(session)) continue;
+      session.replyNative({ name: 'PONG' });
+      probed++;
+    }
+    return probed;
+  }
+
+  /** The next session of a walk, which begins again at its end. */
+  #next(asked: Asked): Session | undefined {
+    const next = asked.walk?.next();
+    if (next !== undefined && next.done !== true) return next.value;
+    asked.walk = this.#context.sessions()[Symbol.iterator]() as Iterator<Session, undefined>;
+    return asked.walk.next().value;
+  }
+}
+
+function isBusy({ native }: Session): boolean {
+  return native !== undefined && native.held.size > 0;
+}
+
+function offersOnly({ native, offers }: Session): boolean {
+  return native?.held.size === 0 && offers.size > 0;
 }

@@ -31,6 +31,27 @@ describe('a worker whose connection is gone', () => {
     expect(await other.ask('dead.counts', {})).toEqual([]);
   });
 
+  it('loses it as soon where a great many others are at work, too', async () => {
+    const world = await startWorld();
+    const asks = await requester(world);
+    // More than are asked at a time.
+    const count = 1002;
+    const peers: FakeNativePeer[] = [];
+    while (peers.length < count) peers.push(new FakeNativePeer(world, `w${peers.length}`));
+    await world.settle();
+    for (const { peer } of peers) peer.read();
+    for (const peer of peers) peer.call('offer', { service: 's' });
+    const requests = peers.map((_, at) => nativeRequest('s', String(at)));
+    await asks.exchange(...requests);
+    const last = await given(world, peers[count - 1]!);
+    expect(last).toHaveLength(1);
+    const other = await worker(world, 'other');
+    peers[count - 1]!.peer.vanish();
+    await world.pass(600);
+    expect(subjects(await given(world, other))).toEqual(subjects(last));
+    expect(world.broker.counters.sessionsExpired).toBe(0);
+  });
+
   it('offers nothing any more a little later, where it has nothing', async () => {
     const world = await startWorld();
     const gone = await worker(world, 'gone');
