@@ -15,6 +15,11 @@ import {
 import { readUInt64 } from './records.js';
 import { readText } from './strings.js';
 
+const NO_FRAMES: Buffer[] = [];
+
+/** Levels that a packed value may have: whoever handles it goes down into it. */
+const PACKED_DEPTH_MAX = 16;
+
 /**
  * Reads the commands of a batch, one at a time, so that what is well before a
  * fault is still carried out in order.
@@ -58,7 +63,7 @@ export class BatchReader {
     const payload = start + COMMAND_BYTES;
     const end = payload + frame.readUInt32BE(start + 2);
     if (end > frame.length) throw cut(start);
-    const own = this.#frames.slice(this.#own, this.#own + ownCount);
+    const own = ownCount === 0 ? NO_FRAMES : this.#frames.slice(this.#own, this.#own + ownCount);
     if (own.length < ownCount) {
       throw new ProtocolError(
         'truncated',
@@ -144,12 +149,20 @@ function readNumber(frame: Buffer, at: number, type: 'u8' | 'u16' | 'u32' | 'u64
 
 function readMap(layout: Layout, key: string, bytes: Buffer): unknown {
   if (bytes.length === 0) return undefined;
+  let value: unknown;
   try {
-    return unpack(bytes);
+    value = unpack(bytes);
   } catch (cause) {
     const detail = cause instanceof Error ? cause.message : String(cause);
     throw fault('encoding', layout, key, `not MessagePack: ${detail}`);
   }
+  if (!isDeeper(value, PACKED_DEPTH_MAX)) return value;
+  throw fault('range', layout, key, `nested more than ${PACKED_DEPTH_MAX} levels deep`);
+}
+
+function isDeeper(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return false;
+  return levels === 0 || Object.values(value).some((one) => isDeeper(one, levels - 1));
 }
 
 function readFrames(

@@ -56,30 +56,43 @@ export class Dispatcher {
     this.#sessions = sessions;
   }
 
-  /** One message of a peer: routing id, frame 0, content. */
+  /** One message of a peer: routing id, frame 0, content. Whatever it is, it harms nobody else. */
   take(frames: Buffer[]): void {
     const routingId = frames[0] as Buffer;
     const key = sessionKey(routingId);
+    try {
+      this.#takeFrom(key, frames);
+    } catch (error) {
+      this.#fail(this.#sessions.get(key), routingId, this.#refusalOf(error));
+    }
+  }
+
+  /** @throws {ProtocolError} where the message does not parse */
+  #takeFrom(key: SessionKey, frames: Buffer[]): void {
     const session = this.#sessions.get(key);
     if (session !== undefined) session.lastBeat = this.#sessions.beat;
-    let command: Command;
-    try {
-      if (session?.native !== undefined && isBatch(frames[1])) {
-        this.#native.take(session, session.native, frames, 1);
-        return;
-      }
-      command = decode(frames, 1);
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      this.#counters.protocolErrors++;
-      this.#fail(session, routingId, { statusCode: STATUS.COMMAND_INVALID, reason: error.message });
+    if (session?.native !== undefined && isBatch(frames[1])) {
+      this.#native.take(session, session.native, frames, 1);
       return;
     }
+    const command = decode(frames, 1);
     if (session === undefined) this.#takeFirst(key, frames, command);
     else if (session.isNative && command.name !== 'CONNECTION CLOSE') {
       const reason = `${command.name} outside a batch in a native session`;
-      this.#fail(session, routingId, { statusCode: STATUS.COMMAND_INVALID, reason });
+      this.#fail(session, frames[0] as Buffer, { statusCode: STATUS.COMMAND_INVALID, reason });
     } else this.#takeNext(session, command);
+  }
+
+  #refusalOf(error: unknown): Refusal {
+    if (error instanceof ProtocolError) {
+      this.#counters.protocolErrors++;
+      return { statusCode: STATUS.COMMAND_INVALID, reason: error.message };
+    }
+    const { stack, message } = error as Error;
+    this.#log.error('a message met a fault of the broker itself; please report it', {
+      fault: stack ?? message,
+    });
+    return { statusCode: STATUS.INTERNAL_ERROR, reason: `a fault of the broker: ${message}` };
   }
 
   /** A command from a client without a session. */

@@ -47,7 +47,8 @@ export function readWants(given: unknown, job: boolean): Wants | string {
   const { needs = {}, prefers = {}, settleMs = 0, fresh = false, ...rest } = given;
   const [unknown] = Object.keys(rest);
   if (unknown !== undefined) return `a request cannot want "${unknown}": there is ${NAMES}`;
-  const wrong = whyNoLabels('needs', needs) ?? whyNoLabels('prefers', prefers);
+  const wrong =
+    whyNoLabels('needs', needs, isCondition) ?? whyNoLabels('prefers', prefers, isCondition);
   if (wrong !== undefined) return wrong;
   if (!Number.isInteger(settleMs) || Number(settleMs) < 0 || Number(settleMs) > SETTLE_MS_MAX) {
     return `settleMs is a whole number from 0 to ${SETTLE_MS_MAX}`;
@@ -63,15 +64,41 @@ export function readWants(given: unknown, job: boolean): Wants | string {
   };
 }
 
-/** Why something is not a set of labels; undefined where it is one. */
-export function whyNoLabels(what: string, labels: unknown): string | undefined {
+/**
+ * Why something is not a set of labels; undefined where it is one.
+ *
+ * @param fits whether a value may stand beside a label
+ */
+export function whyNoLabels(
+  what: string,
+  labels: unknown,
+  fits: (value: unknown) => boolean = isLabel,
+): string | undefined {
   if (!isMap(labels)) return `${what} is a map of labels`;
-  const names = Object.keys(labels);
-  if (names.length > LABELS_MAX) return `${what} has more than ${LABELS_MAX} labels`;
-  const long = names.find((name) => name.length > LABEL_LENGTH_MAX);
-  return long === undefined
-    ? undefined
-    : `${what}: a label has ${LABEL_LENGTH_MAX} letters at most`;
+  const entries = Object.entries(labels);
+  if (entries.length > LABELS_MAX) return `${what} has more than ${LABELS_MAX} labels`;
+  for (const [name, value] of entries) {
+    if (name.length > LABEL_LENGTH_MAX) {
+      return `${what}: a label has ${LABEL_LENGTH_MAX} letters at most`;
+    }
+    if (!fits(value)) return `${what}: "${name}" has a value that a label cannot have`;
+  }
+  return undefined;
+}
+
+function isLabel(value: unknown): boolean {
+  return Array.isArray(value) ? value.every(isOne) : isOne(value);
+}
+
+function isOne(value: unknown): boolean {
+  return ['string', 'number', 'boolean'].includes(typeof value);
+}
+
+/** What `labelFits` understands. */
+function isCondition(value: unknown): boolean {
+  if (!isMap(value)) return isLabel(value);
+  const { min = 0, max = 0, ...rest } = value;
+  return Object.keys(rest).length === 0 && typeof min === 'number' && typeof max === 'number';
 }
 
 function needsOf(labels: Labels, job: boolean): Needs | undefined {
