@@ -47,7 +47,8 @@ describe('a worker whose connection is gone', () => {
     expect(last).toHaveLength(1);
     const other = await worker(world, 'other');
     peers[count - 1]!.peer.vanish();
-    await world.pass(600);
+    // A round each, with time for all to be asked.
+    for (let rounds = 0; rounds < 3; rounds++) await world.pass(250);
     expect(subjects(await given(world, other))).toEqual(subjects(last));
     expect(world.broker.counters.sessionsExpired).toBe(0);
   });
