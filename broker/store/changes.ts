@@ -45,11 +45,15 @@ export function keyOf({ table, key }: Pick<Change, 'table' | 'key'>): string {
 /**
  * A group as octets.
  *
+ * @param size what `groupBytes` says of the changes
  * @returns them, and the same changes again, whose blocks are parts of these octets: whatever
  *   larger memory the given ones were parts of is not needed any more
  */
-export function encodeGroup(changes: readonly Change[]): { bytes: Buffer; changes: Change[] } {
-  const bytes = Buffer.allocUnsafeSlow(groupBytes(changes));
+export function encodeGroup(
+  changes: readonly Change[],
+  size: number,
+): { bytes: Buffer; changes: Change[] } {
+  const bytes = Buffer.allocUnsafeSlow(size);
   const own: Change[] = [];
   let at = 0;
   for (const change of changes) {

@@ -1,7 +1,8 @@
 // Writes commits: small ones to the commit log, from which the database takes them
 // over in the background, many at a time; large ones, and those for which the log
 // has no room, to the database itself. What is kept, released and written again
-// meanwhile never reaches the database. It reads nothing.
+// meanwhile never reaches the database. It reads nothing
+// but how far the log was taken over.
 import type { Database, RootDatabase } from 'lmdb';
 import { readUInt64, writeUInt64 } from '../../protocol/records.js';
 import {
@@ -80,7 +81,7 @@ export class LmdbWriter {
     const bytes = groupBytes(changes);
     if (bytes <= SMALL_BYTES && log?.hasRoomFor(bytes) === true) {
       file.requireThere();
-      const logged = await this.#toLog(log, changes);
+      const logged = await this.#toLog(log, changes, bytes);
       if (logged !== undefined) return logged;
     }
     await this.#toDatabase(changes);
@@ -97,8 +98,12 @@ export class LmdbWriter {
   }
 
   /** @returns undefined where the log does not take it: the database may */
-  async #toLog(log: CommitLog, given: readonly Change[]): Promise<Logged | undefined> {
-    const { bytes, changes } = encodeGroup(given);
+  async #toLog(
+    log: CommitLog,
+    given: readonly Change[],
+    size: number,
+  ): Promise<Logged | undefined> {
+    const { bytes, changes } = encodeGroup(given, size);
     try {
       await log.append(bytes);
     } catch {
