@@ -1,8 +1,8 @@
 // Writes commits: small ones to the commit log, from which the database takes them
 // over in the background, many at a time; large ones, and those for which the log
 // has no room, to the database itself. What is kept, released and written again
-// meanwhile never reaches the database. It reads nothing
-// but how far the log was taken over.
+// meanwhile never reaches the database. It reads nothing but how far the log was
+// taken over.
 import type { Database, RootDatabase } from 'lmdb';
 import { readUInt64, writeUInt64 } from '../../protocol/records.js';
 import {
@@ -11,6 +11,7 @@ import {
   groupBytes,
   keyOf,
   sizeOf,
+  TABLES,
   type Change,
   type TableName,
 } from './changes.js';
@@ -37,7 +38,7 @@ const APPLIED_KEY = Buffer.from('\0applied');
 
 export interface LmdbWriterParts {
   readonly file: DatabaseFile;
-  readonly root: RootDatabase<Buffer, Buffer>;
+  readonly root: Pick<RootDatabase<Buffer, Buffer>, 'batch'>;
   readonly tables: Tables;
   readonly whyFailed: OpenDatabase['whyFailed'];
   /** Where a commit is to be durable: without, it goes to the database. */
@@ -111,8 +112,12 @@ export class LmdbWriter {
     }
     for (const change of changes) this.#waiting.set(keyOf(change), change);
     if (log.isHalfFull) void this.#takeOver();
-    else this.#timer ??= setTimeout(() => void this.#takeOver(), GATHER_MS).unref();
+    else this.#takeOverLater();
     return { number: log.last, changes };
+  }
+
+  #takeOverLater(): void {
+    this.#timer ??= setTimeout(() => void this.#takeOver(), GATHER_MS).unref();
   }
 
   /** The database takes over what is in the log; where it cannot, it is tried again later. */
@@ -130,7 +135,6 @@ export class LmdbWriter {
         await this.#write(leaving.values(), this.#parts.log?.last ?? 0);
       } catch {
         this.#waiting = new Map([...leaving, ...this.#waiting]);
-        this.#timer ??= setTimeout(() => void this.#takeOver(), GATHER_MS).unref();
       }
       this.#leaving = new Map();
     });
@@ -151,7 +155,11 @@ export class LmdbWriter {
 
   /** Runs what writes to the database, and must not reject, when nothing else does. */
   #alone(action: () => Promise<void>): Promise<void> {
-    const running = action().finally(() => (this.#underWay = undefined));
+    const running = action().finally(() => {
+      this.#underWay = undefined;
+      // What was logged meanwhile, or not taken, must not wait for the next commit.
+      if (this.#waiting.size > 0) this.#takeOverLater();
+    });
     this.#underWay = running;
     return running;
   }
@@ -207,6 +215,13 @@ export class LmdbWriter {
     this.#parts.log?.applied(upTo);
     written(upTo);
   }
+}
+
+/** The tables of a database; made where they are missing. */
+export function tablesOf(root: RootDatabase<Buffer, Buffer>): Tables {
+  const options = { encoding: 'binary', keyEncoding: 'binary' } as const;
+  const opened = TABLES.map((name) => [name, root.openDB<Buffer, Buffer>(name, options)]);
+  return Object.fromEntries(opened) as Tables;
 }
 
 /** The commit of the log up to which a database goes. */

@@ -5,7 +5,7 @@
 // dropped, what it would have removed is removed by the next one.
 import type { RootDatabase } from 'lmdb';
 import { lastSequenceOf, lastTimeOf, type Block } from '../../protocol/records.js';
-import { TABLES, type Change } from './changes.js';
+import type { Change } from './changes.js';
 import { CommitLog, HAS_DURABLE_WRITES, readCommitLog } from './commit-log.js';
 import { DatabaseFile } from './database-file.js';
 import { decodeKept, encodeKept } from './kept-codec.js';
@@ -24,7 +24,7 @@ import {
   streamOf,
   type LogExtent,
 } from './lmdb-layout.js';
-import { appliedOf, apply, LmdbWriter, type Logged, type Tables } from './lmdb-writer.js';
+import { appliedOf, apply, LmdbWriter, tablesOf, type Logged, type Tables } from './lmdb-writer.js';
 import { openDatabase, openingError, type OpenDatabase } from './open-database.js';
 import { RecentBlocks } from './recent-blocks.js';
 import { exceeds } from './retention.js';
@@ -359,12 +359,6 @@ function newLog(id: number, name: string, { bytes, lastSequence }: LogExtent): L
     oldest: [],
     trimmedBelow: 0,
   };
-}
-
-function tablesOf(root: RootDatabase<Buffer, Buffer>): Tables {
-  const options = { encoding: 'binary', keyEncoding: 'binary' } as const;
-  const opened = TABLES.map((name) => [name, root.openDB<Buffer, Buffer>(name, options)]);
-  return Object.fromEntries(opened) as Tables;
 }
 
 /** Opens the commit log of a database, which takes over what it does not have yet. */

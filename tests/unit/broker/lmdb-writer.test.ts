@@ -1,0 +1,81 @@
+// The writer by itself, on a real database and a real commit log, whose files are
+// small: when the database takes over what the log has, and what happens where it
+// cannot. Only the beginning of its transactions is in the hands of the test.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Change } from '../../../broker/store/changes.js';
+import { CommitLog } from '../../../broker/store/commit-log.js';
+import { DatabaseFile } from '../../../broker/store/database-file.js';
+import { LmdbWriter, tablesOf, type Tables } from '../../../broker/store/lmdb-writer.js';
+import { openDatabase, type OpenDatabase } from '../../../broker/store/open-database.js';
+
+/** So small that the log is half full with two commits. */
+const FILE_BYTES = 400;
+let folder = '';
+let database: OpenDatabase;
+let tables: Tables;
+let log: CommitLog;
+let writer: LmdbWriter;
+/** Ends the transactions that have begun. */
+let open: () => void;
+/** Up to which commit the database went, each time that it was written to. */
+let written: number[];
+let tell: () => void;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'malamute-test-'));
+  const file = join(folder, 'store.mdb');
+  database = openDatabase(file, { flush: true });
+  const { root, whyFailed } = database;
+  tables = tablesOf(root);
+  log = new CommitLog([`${file}-log-1`, `${file}-log-2`], 0, FILE_BYTES);
+  written = [];
+  tell = () => undefined;
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  writer = new LmdbWriter({
+    file: new DatabaseFile(file),
+    root: {
+      batch: async (action) => {
+        await opened;
+        return root.batch(action);
+      },
+    },
+    tables,
+    whyFailed,
+    log,
+    written: (commit) => {
+      written.push(commit);
+      root.resetReadTxn();
+      tell();
+    },
+  });
+});
+afterEach(async () => {
+  open();
+  await writer.close();
+  await database.root.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const put = (name: string, bytes = 150): Change[] => [
+  { table: 'documents', key: Buffer.from(name), value: Buffer.alloc(bytes, name) },
+];
+const isIn = (name: string): boolean => tables.documents.get(Buffer.from(name)) !== undefined;
+
+async function untilWritten(commit: number): Promise<void> {
+  while (written.at(-1) !== commit) await new Promise<void>((resolve) => (tell = resolve));
+}
+
+it('has the database take over what was logged while it wrote, though nothing follows', async () => {
+  await writer.commit(put('a'));
+  await writer.commit(put('b'));
+  // The database has begun to take over, and the log is half full again.
+  await writer.commit(put('c'));
+  expect(log.isHalfFull).toBe(true);
+  open();
+  await untilWritten(3);
+  expect(['a', 'b', 'c'].map(isIn)).toEqual([true, true, true]);
+  expect(writer.waiting('documents', Buffer.from('c'))).toBeUndefined();
+  expect(log.isHalfFull).toBe(false);
+});
