@@ -20,13 +20,14 @@ const BESIDE_BYTES = 150 * MIB;
 const SILENCE_MS = 60_000;
 const PATIENCE_MS = 120_000;
 
-const processes = useProcesses();
-const rawClients = useRawClients();
 const clients: MlmClient[] = [];
 
 afterEach(async () => {
   await Promise.all(clients.splice(0).map((client) => client.close()));
 });
+const rawClients = useRawClients();
+// The broker is ended last.
+const processes = useProcesses();
 
 interface RunningBroker {
   readonly child: Child;

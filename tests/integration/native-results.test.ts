@@ -113,7 +113,7 @@ it('what one of them is told that fails, the others are told or find out themsel
 });
 
 it('a worker that goes away in the middle leaves none of them behind; nor does who gives up', async () => {
-  await world.broker({ timeout: 1000 });
+  await world.broker();
   const asking = await world.client();
   const [first, second] = [await world.client(), await world.client()];
   const [lost, counting] = [new Counting(), new Counting()];

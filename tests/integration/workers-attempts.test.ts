@@ -157,7 +157,7 @@ describe('a job', () => {
       yield 1;
       if (job.attempt === 1) await untilAborted(job);
     };
-    await start(defineWorker({ service: 's', timeLimitMs: 200, handle }));
+    await start(defineWorker({ service: 's', timeLimitMs: 2000, handle }));
     expect((await asking.request('s', 'x')).value()).toEqual([1]);
     expect(logged('failed')).toMatchObject([{ code: 'time-limit' }]);
   });

@@ -9,7 +9,6 @@ import { silentLog, startWorkers, type WorkerGroup } from '../../workers/index.j
 import { eventually, useBrokers } from '../support/brokers.js';
 import { configOf, failureOf, yaml } from '../unit/workers/commands-support.js';
 
-const newBroker = useBrokers();
 const closing: (() => Promise<unknown>)[] = [];
 let folder: string;
 
@@ -21,6 +20,8 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close();
   rmSync(folder, { recursive: true, force: true });
 });
+// The broker is ended last.
+const newBroker = useBrokers();
 
 /** A broker, the services of a configuration at it, and a client. */
 async function offer(services: string): Promise<{ client: MlmClient; group: WorkerGroup }> {

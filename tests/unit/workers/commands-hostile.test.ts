@@ -14,6 +14,7 @@ import {
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { JobFolders } from '../../../workers/commands/job-folder.js';
+import { killMarked, killMarkedNow } from '../../../workers/commands/stragglers.js';
 import { eventually } from '../../support/brokers.js';
 import { contextOf, failureOf, nodeCommand, useRunner, yaml } from './commands-support.js';
 
@@ -41,6 +42,12 @@ async function cancelled(lines: string): Promise<{ pids: number[]; failure: Erro
   const failure = await failureOf(run(`${lines}\noutput: lines`, context));
   return { pids: String(context.emitted[0]).split(' ').map(Number), failure };
 }
+
+it('where the system does not tell of its processes, none is found, and nothing fails', async () => {
+  const nowhere = '/no/such/folder';
+  await killMarked('mark', nowhere);
+  expect(() => killMarkedNow(['mark'], nowhere)).not.toThrow();
+});
 
 describe('a request that is cancelled', () => {
   it('ends the command and all that it has started', async () => {
@@ -119,7 +126,7 @@ describe('what a command leaves running', () => {
   // It has left the group, and its parent has ended, before the command ends.
   const leaving = (
     by: string,
-  ): string => `(${by} sh -c 'echo $$ > new; mv new pid; exec sleep 1000' &)
+  ): string => `(${by} sh -c 'echo $$ > new; mv new pid; exec sleep 60' &)
       while [ ! -e pid ]; do sleep 0.01; done; cat pid`;
 
   it('in a session of its own, is ended with it, too', async () => {
