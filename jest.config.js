@@ -14,5 +14,6 @@ export default {
   // Much of what the tests do is waiting for processes: two at a time, also on two cores.
   maxWorkers: 2,
   testSequencer: '<rootDir>/tests/support/longest-first.js',
-  testTimeout: 30_000,
+  // Twice the patience of tests/support/processes.ts: what never comes is told by its name.
+  testTimeout: 120_000,
 };

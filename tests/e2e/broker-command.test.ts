@@ -6,7 +6,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'n
 import { connect as dial, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { connect, type MlmClient } from '../../client/index.js';
-import { readReadyFile, useProcesses, type Child } from '../support/processes.js';
+import { PATIENCE_MS, readReadyFile, useProcesses, type Child } from '../support/processes.js';
 import { failureOf, until } from '../support/sessions.js';
 
 const BROKER = join(process.cwd(), 'dist', 'broker', 'main.js');
@@ -55,7 +55,7 @@ async function start(...args: string[]): Promise<{ child: Child; endpoint: strin
 }
 
 async function client(endpoint: string): Promise<MlmClient> {
-  const made = await connect(endpoint, { connectTimeoutMs: 15_000 });
+  const made = await connect(endpoint, { connectTimeoutMs: PATIENCE_MS });
   clients.add(made);
   return made;
 }

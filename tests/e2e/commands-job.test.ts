@@ -1,6 +1,6 @@
 // `mlm job` as a real process, against a real broker and a worker in this process.
 import { RequestFailure, type MlmClient, type ServiceRequest } from '../../client/index.js';
-import type { Child } from '../support/processes.js';
+import { PATIENCE_MS, type Child } from '../support/processes.js';
 import {
   MLM,
   resultOf,
@@ -162,7 +162,7 @@ it('shows a bar on a terminal; ending that does not end the job', async () => {
   const [ended, waiting] = [await start(), await start()];
   const bar = /█{12}░{12} 50 % {2}half \\x1b\[2J, worker/;
   for (const child of [ended, waiting]) {
-    await child.until('a bar', 15_000, () => bar.exec(child.stdout)?.[0], 20);
+    await child.until('a bar', PATIENCE_MS, () => bar.exec(child.stdout)?.[0], 20);
   }
   ended.write('\u0003');
   expect((await ended.waitForExit()).code).toBe(130);

@@ -3,7 +3,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { MlmClient } from '../../client/index.js';
-import type { Child } from '../support/processes.js';
+import { PATIENCE_MS, type Child } from '../support/processes.js';
 import {
   MLM,
   resultOf,
@@ -171,7 +171,7 @@ describe('on a terminal', () => {
     const child = await onTerminal(`--from earliest --until now > ${fifo}`);
     await child.until(
       'a bar',
-      15_000,
+      PATIENCE_MS,
       () => /of 20,000 messages, [\d,]+\/s/.exec(child.stdout)?.[0],
       20,
     );

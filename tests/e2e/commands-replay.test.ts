@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { MlmClient, StreamMessage } from '../../client/index.js';
 import { endLine, headerLine, messageLine } from '../../client/commands/shared/recording.js';
 import { StreamMessage as Recorded } from '../../client/message.js';
+import { PATIENCE_MS } from '../support/processes.js';
 import { take } from '../support/sessions.js';
 import {
   MLM,
@@ -125,7 +126,7 @@ it('shows on a terminal how far it has come', async () => {
   const call = `exec ${process.execPath} ${MLM} replay ${file} -e ${broker.endpoint}`;
   const child = await commands.start('script', ['-qec', call, '/dev/null']);
   const bar = /[█░]{24} \d+ % {2}1 message, [\d,]+\/s/;
-  await child.until('a bar', 15_000, () => bar.exec(child.stdout)?.[0], 20);
+  await child.until('a bar', PATIENCE_MS, () => bar.exec(child.stdout)?.[0], 20);
   child.write('\u0003');
   expect((await child.waitForExit()).code).toBe(130);
   expect(child.stdout).toMatch(/mlm: ended early; sent before: 1 message\r?\n/);

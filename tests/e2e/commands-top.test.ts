@@ -1,6 +1,7 @@
 // `mlm top` as a real process, against a real broker with workers that idle, work
 // and pause.
 import type { MlmClient } from '../../client/index.js';
+import { PATIENCE_MS } from '../support/processes.js';
 import { MLM, resultOf, untilTrue, useCommands, type Broker } from './commands-support.js';
 
 const commands = useCommands();
@@ -87,7 +88,7 @@ it('keeps a page up to date on a terminal, and gives the terminal back', async (
   const call = `exec ${process.execPath} ${MLM} top --every 1 -e ${broker.endpoint}`;
   const child = await commands.start('script', ['-qec', call, '/dev/null']);
   const seen = (what: RegExp): Promise<string> =>
-    child.until(what.source, 15_000, () => what.exec(child.stdout)?.[0], 20);
+    child.until(what.source, PATIENCE_MS, () => what.exec(child.stdout)?.[0], 20);
   await seen(/worker-1.*busy/);
   expect(child.stdout.startsWith('\u001b[?1049h')).toBe(true);
   release();

@@ -2,7 +2,7 @@
 // accepted is done, and what was done is collected, by clients that were not there.
 import { connect, type MlmClient } from '../../client/index.js';
 import { startBrokerProcess, type BrokerProcess } from '../interop/broker-process.js';
-import { useProcesses } from '../support/processes.js';
+import { PATIENCE_MS, useProcesses } from '../support/processes.js';
 import { range, until } from '../support/sessions.js';
 
 const processes = useProcesses();
@@ -13,7 +13,7 @@ let broker: BrokerProcess;
 async function client(): Promise<MlmClient> {
   const connected = await connect(broker.endpoint, {
     heartbeatMs: 200,
-    connectTimeoutMs: 15_000,
+    connectTimeoutMs: PATIENCE_MS,
   });
   clients.push(connected);
   return connected;

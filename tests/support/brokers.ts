@@ -2,8 +2,8 @@
 // and waiting for what happens in them.
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startBroker, type Broker, type BrokerParts, type OptionName } from '../../broker/index.js';
+import { PATIENCE_MS } from './processes.js';
 
-const PATIENCE_MS = 20_000;
 const LOOK_MS = 5;
 
 export type BrokerOptions = Partial<Record<OptionName, unknown>>;
