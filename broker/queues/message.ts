@@ -100,6 +100,10 @@ export class Message implements Expiring, KeptMessage, MessageNow {
   heapIndex = -1;
   /** Its place in the order of those that wait; that of its sequence, or further back. */
   order: number;
+  /** While it is held back: until when. */
+  heldBack: Delay | undefined = undefined;
+  /** While it waits for a worker that it prefers: until when. */
+  settling: Delay | undefined = undefined;
   /** The line in which it waits. */
   line: WaitingLine | undefined = undefined;
   /** The delivery by which a native receiver holds it. */

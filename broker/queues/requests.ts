@@ -17,7 +17,7 @@ import {
 import type { Held } from './held.js';
 import { Keys } from './keys.js';
 import { KeptQueue, type Kept, type Sending } from './kept-queue.js';
-import { contentBytes, type Message, type RequestKeeper } from './message.js';
+import { contentBytes, type Delay, type Message, type RequestKeeper } from './message.js';
 import { tooLarge } from '../refusal.js';
 import { nativeOutgoing } from '../sessions/outbox.js';
 import { RequestTable, WANTS_MAX, type RequestName } from './request-table.js';
@@ -292,6 +292,7 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
   protected override release(message: Message): void {
     super.release(message);
     this.#table.remove(message);
+    this.#unwatchDelays(message);
     this.sharing.leave(message);
     message.content = [];
     const next = this.keys.leave(message);
@@ -362,13 +363,19 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
   #holdBack(message: Message, delayMs: number): void {
     message.notBeforeWallMs = this.context.clock.wallMs() + delayMs;
     this.watchWaiting(message);
-    this.delay(message, delayMs);
+    message.heldBack = this.watchDelay(message, delayMs);
   }
 
-  /** Has `due` called with a message after a while. */
-  protected delay(message: Message, delayMs: number): void {
-    const delay = { message, settles: false, expiresAtMs: 0, heapIndex: -1 };
+  /** Has `due`, or `settle`, called with a message after a while, unless it is released before. */
+  protected watchDelay(message: Message, delayMs: number, settles = false): Delay {
+    const delay = { message, settles, expiresAtMs: 0, heapIndex: -1 };
     this.context.delays.watch(delay, delayMs);
+    return delay;
+  }
+
+  #unwatchDelays({ heldBack, settling }: Message): void {
+    if (heldBack !== undefined) this.context.delays.unwatch(heldBack);
+    if (settling !== undefined) this.context.delays.unwatch(settling);
   }
 }
 

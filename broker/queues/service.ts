@@ -248,7 +248,7 @@ export class Service extends RequestQueue {
       message.notBeforeWallMs = 0;
       return false;
     }
-    this.delay(message, delayMs);
+    message.heldBack = this.watchDelay(message, delayMs);
     return true;
   }
 
@@ -257,8 +257,7 @@ export class Service extends RequestQueue {
     const { preferred, settleMs } = message.wants === undefined ? NO_WANTS : this.#wantsOf(message);
     if (preferred !== undefined && settleMs > 0) {
       message.needs = preferred;
-      const delay = { message, settles: true, expiresAtMs: 0, heapIndex: -1 };
-      this.context.delays.watch(delay, settleMs);
+      message.settling = this.watchDelay(message, settleMs, true);
     }
     if (this.#spare(message)) return;
     this.#giveOrKeep(message, preferred);

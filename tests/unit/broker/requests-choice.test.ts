@@ -127,6 +127,27 @@ describe('what a request wants', () => {
     expect(subjects(cold.read())).toEqual(['3']);
   });
 
+  it('keeps nothing waiting for its time once it is done with', async () => {
+    const world = await startWorld();
+    const w = await worker(world, 'w', { capacity: 9, labels: { warm: 'sd' } });
+    const asks = await requester(world);
+    await world.pass(1000);
+    const { timers } = world.clock;
+    const settling = (settleMs: number) => ({ wants: { prefers: { warm: 'sd' }, settleMs } });
+    await asks.exchange(
+      nativeRequest('s', 'soon', settling(1000)),
+      nativeRequest('s', 'settles', settling(1e9)),
+      nativeRequest('s', 'delayed', { tracker: 'delayed', delay: 1e9 }),
+    );
+    const done = await given(world, w);
+    expect(done.map(({ subject }) => subject)).toEqual(['soon', 'settles']);
+    await w.exchange(...done.map((delivery) => nativeConfirm(delivery)));
+    await asks.ask('request.cancel', { service: 's', tracker: 'delayed' });
+    // The timer for the nearest of them runs on, and finds nothing more to wait for.
+    await world.pass(2000);
+    expect(world.clock.timers).toBe(timers);
+  });
+
   it('is checked', async () => {
     const world = await startWorld();
     const asks = await requester(world);
