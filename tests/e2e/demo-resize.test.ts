@@ -104,16 +104,20 @@ async function difference(one: string, other: string): Promise<number> {
 }
 
 // Ctrl-C is tried with the other demonstration, which begins and ends in the same way.
-it.each(['SIGTERM', 'SIGHUP'] as const)('%s in the middle ends all of it', async (signal) => {
-  const run = await start(['out', manyPictures]);
-  await untilBusy(run);
-  if (hasProc()) expect(marked(run.marker).length).toBe(1 + PARTS.length);
-  run.demo.signal(signal);
-  expect(await run.demo.waitForExit(DEMO_MS)).toEqual({ code: 1, signal: null });
-  expect(run.demo.stderr).toBe(`demo: interrupted by ${signal}\n`);
-  expect([...announced(run.demo).keys()]).toEqual(PARTS);
-  expectNothingLeft(run);
-});
+it.each(['SIGTERM', 'SIGHUP'] as const)(
+  '%s in the middle ends all of it',
+  async (signal) => {
+    const run = await start(['out', manyPictures]);
+    await untilBusy(run);
+    if (hasProc()) expect(marked(run.marker).length).toBe(1 + PARTS.length);
+    run.demo.signal(signal);
+    expect(await run.demo.waitForExit(DEMO_MS)).toEqual({ code: 1, signal: null });
+    expect(run.demo.stderr).toBe(`demo: interrupted by ${signal}\n`);
+    expect([...announced(run.demo).keys()]).toEqual(PARTS);
+    expectNothingLeft(run);
+  },
+  TEST_MS,
+);
 
 it.each(['broker', 'worker-1', 'requester'])(
   'when %s is killed, all of it ends, with the reason',

@@ -27,7 +27,6 @@ const ENDPOINT = 'tcp://127.0.0.1:9999';
 const SESSION_MS = 60_000;
 const SECTION_MS = 4 * SESSION_MS;
 
-const processes = useProcesses();
 const sections = PAGES.flatMap(readSections);
 const isRun = ({ kind }: Block): boolean => kind === 'session' || kind === 'background';
 const shells = new Set<Shell>();
@@ -57,6 +56,8 @@ afterEach(async () => {
   await Promise.all([...shells].map((shell) => shell.end(SESSION_MS)));
   shells.clear();
 });
+// The broker is ended last.
+const processes = useProcesses();
 
 async function startBroker(): Promise<string> {
   const folder = processes.folder();

@@ -182,7 +182,7 @@ it(
     let replies = 0;
     const asked: Promise<string>[] = [];
     const ask = async (word: string): Promise<string> => {
-      const reply = await client.request('upper', '', Buffer.from(word));
+      const reply = await client.request('upper', '', Buffer.from(word), { timeoutMs: TEST_MS });
       replies++;
       return reply.text();
     };
