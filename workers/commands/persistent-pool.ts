@@ -7,7 +7,7 @@ import type { CommandSpec } from './command.js';
 import type { CommandContext } from './context.js';
 import { reasonOf } from './failure.js';
 import { writeInputFiles } from './job-input.js';
-import type { JobFolders } from './job-folder.js';
+import type { JobFolder, JobFolders } from './job-folder.js';
 import { collectFiles } from './outputs.js';
 import { PersistentProcess } from './persistent-process.js';
 import { RequestBody } from './request-body.js';
@@ -31,7 +31,7 @@ export class PersistentPool {
     capacity: number,
     folders: JobFolders,
     log: WorkerLog,
-    onLabels: (labels: readonly Labels[]) => void = () => undefined,
+    onLabels: (labels: readonly Labels[]) => void,
   ) {
     this.#spec = spec;
     this.#folders = folders;
@@ -52,12 +52,13 @@ export class PersistentPool {
   async run(context: CommandContext): Promise<unknown> {
     context.signal.throwIfAborted();
     const process = await this.#take(context.signal);
-    const folder = await this.#folders.make();
+    let folder: JobFolder | undefined;
     try {
+      folder = await this.#folders.make();
       return await this.#ask(process, context, folder.files);
     } finally {
       this.#giveBack(process);
-      const problem = await folder.remove();
+      const problem = await folder?.remove();
       if (problem !== undefined) {
         context.log.warn('a temporary folder was left', { reason: problem.message });
       }

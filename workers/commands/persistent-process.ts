@@ -149,13 +149,14 @@ export class PersistentProcess {
       await pause(ms, undefined, { signal }).catch(() => undefined);
     }
     if (signal.aborted) throw failure('not-ready', 'this worker is stopping');
-    const folder = await this.#folders.make();
+    let folder: JobFolder | undefined;
     let group: ProcessGroup;
     try {
+      folder = await this.#folders.make();
       group = await this.#spawn(folder);
     } catch (error) {
-      this.#log.error((error as Error).message);
-      await folder.remove();
+      this.#log.error(messageOf(error));
+      await folder?.remove();
       this.#deaths++;
       this.#again();
       throw error;

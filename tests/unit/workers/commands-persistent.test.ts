@@ -1,6 +1,6 @@
 // Commands that stay: fed one request after the other, kept alive, started again
 // when they die, and ended when nobody wants their answer. Real processes, no broker.
-import { readFileSync } from 'node:fs';
+import { readFileSync, renameSync } from 'node:fs';
 import { PersistentPool } from '../../../workers/commands/persistent-pool.js';
 import { silentLog } from '../../../workers/index.js';
 import { eventually } from '../../support/brokers.js';
@@ -56,7 +56,7 @@ interface Model {
 
 function start(lines = '', capacity = 1, script = MODEL): Model {
   const spec = specOf(`${nodeCommand(script)}\npersistent: true\n${lines}`.trim());
-  const pool = new PersistentPool(spec, capacity, folders(), silentLog);
+  const pool = new PersistentPool(spec, capacity, folders(), silentLog, () => undefined);
   return {
     pool,
     ask: (subject, asked = {}) =>
@@ -205,7 +205,7 @@ describe('a process that dies', () => {
 
   it('where there is no such program, the request is for another worker', async () => {
     const spec = specOf('command: [no-such-program]\npersistent: true');
-    const pool = new PersistentPool(spec, 1, folders(), silentLog);
+    const pool = new PersistentPool(spec, 1, folders(), silentLog, () => undefined);
     expect(await failureOf(pool.run(contextOf()))).toMatchObject({ code: 'not-ready' });
     await pool.close();
   });
@@ -278,6 +278,41 @@ describe('a process that says when it is ready', () => {
     });
     await use(start('startLimit: 10s', 1, 'process.exit(9)'), async ({ ask }) => {
       expect(await failureOf(ask('any'))).toMatchObject({ code: 'not-ready' });
+    });
+  });
+});
+
+describe('where no folder can be made', () => {
+  /** As on a disk that is full. */
+  const full = async (work: () => Promise<void>): Promise<void> => {
+    const { root } = folders();
+    renameSync(root, `${root}-away`);
+    await work();
+    renameSync(`${root}-away`, root);
+  };
+
+  it('a request fails, and the next one has its process', () =>
+    use(start(), async ({ ask }) => {
+      const pid = await ask('pid');
+      await full(async () => {
+        expect((await failureOf(ask('pid'))).message).toContain('ENOENT');
+      });
+      expect(await ask('pid')).toBe(pid);
+    }));
+
+  it('a process is started later', async () => {
+    let started: Model | undefined;
+    await full(async () => {
+      started = start();
+      expect((await failureOf(started.ask('pid'))).message).toContain('ENOENT');
+    });
+    await use(started!, async ({ ask }) => {
+      const asked = (): Promise<boolean> =>
+        ask('count').then(
+          () => true,
+          () => false,
+        );
+      await eventually('a process', asked);
     });
   });
 });
