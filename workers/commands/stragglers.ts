@@ -16,6 +16,8 @@ const READ_AT_ONCE = 32;
 const LOOK_AGAIN_MS = 5;
 const LOOKS_MAX = 100;
 
+const PROC = '/proc';
+const NOTHING = Buffer.alloc(0);
 const canLook = process.platform === 'linux';
 
 /** A mark for one command and all that it starts, as a variable of its environment. */
@@ -28,40 +30,41 @@ export function markIn(env: Readonly<Record<string, string>>): string | undefine
   return env[MARK_NAME];
 }
 
-/** Kills every process that has the mark. @returns resolves when none is left */
-export async function killMarked(mark: string | undefined): Promise<void> {
+/**
+ * Kills every process that has the mark.
+ *
+ * @param proc where the system tells of its processes
+ * @returns resolves when none is left, or after a hundred looks; never rejects
+ */
+export async function killMarked(mark: string | undefined, proc = PROC): Promise<void> {
   if (mark === undefined) return;
   for (let looks = 0; looks < LOOKS_MAX; looks++) {
-    const found = await pidsWith(mark);
+    const found = await pidsWith(mark, proc);
     if (found.length === 0) return;
     for (const pid of found) kill(pid);
     await pause(LOOK_AGAIN_MS);
   }
 }
 
-/** Kills, before it returns, every process that has one of the marks. */
-export function killMarkedNow(marks: readonly string[]): void {
+/** Kills, before it returns, every process that has one of the marks. Never throws. */
+export function killMarkedNow(marks: readonly string[], proc = PROC): void {
   if (!canLook || marks.length === 0) return;
-  for (const pid of pidsIn(readdirSync('/proc'))) {
-    let environment: Buffer;
-    try {
-      environment = readFileSync(`/proc/${pid}/environ`);
-    } catch {
-      continue;
-    }
+  for (const pid of pidsIn(unlessUnreadable(() => readdirSync(proc), []))) {
+    const environment = unlessUnreadable(() => readFileSync(`${proc}/${pid}/environ`), NOTHING);
     if (marks.some((mark) => hasMark(environment, mark))) kill(pid);
   }
 }
 
-async function pidsWith(mark: string): Promise<number[]> {
-  const pids = pidsIn(await readdir('/proc'));
+async function pidsWith(mark: string, proc: string): Promise<number[]> {
+  // A process that may open nothing more, say, cannot look: then none is found.
+  const pids = pidsIn(await readdir(proc).catch(() => []));
   const found: number[] = [];
   for (let at = 0; at < pids.length; at += READ_AT_ONCE) {
     const some = pids.slice(at, at + READ_AT_ONCE);
     const marked = await Promise.all(
       some.map((pid) =>
         // Those of other people cannot be read, and those that have ended are not there.
-        readFile(`/proc/${pid}/environ`).then(
+        readFile(`${proc}/${pid}/environ`).then(
           (environment) => hasMark(environment, mark),
           () => false,
         ),
@@ -70,6 +73,14 @@ async function pidsWith(mark: string): Promise<number[]> {
     found.push(...some.filter((_, index) => marked[index]));
   }
   return found;
+}
+
+function unlessUnreadable<T>(read: () => T, otherwise: T): T {
+  try {
+    return read();
+  } catch {
+    return otherwise;
+  }
 }
 
 function pidsIn(names: readonly string[]): number[] {
