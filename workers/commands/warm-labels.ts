@@ -3,7 +3,9 @@
 // no processes; what they say, it puts together and announces.
 import type { Labels } from '../../client/index.js';
 import type { LabelChanges } from '../announced.js';
+import type { WorkerLog } from '../log.js';
 import type { Worker } from '../worker.js';
+import { messageOf } from './failure.js';
 
 export class WarmLabels {
   readonly #announce: Worker['announce'];
@@ -11,12 +13,19 @@ export class WarmLabels {
   readonly #own: Labels;
   #warm: Labels = {};
 
-  constructor({ labels, announce }: Pick<Worker, 'labels' | 'announce'>) {
+  readonly #log: WorkerLog;
+
+  constructor({ labels, announce }: Pick<Worker, 'labels' | 'announce'>, log: WorkerLog) {
     this.#own = labels;
     this.#announce = announce;
+    this.#log = log;
   }
 
-  /** @param labels what each of the commands has at hand */
+  /**
+   * Never throws: what cannot be announced, as too many labels, is in the log, and nothing has changed.
+   *
+   * @param labels what each of the commands has at hand
+   */
   update(labels: readonly Labels[]): void {
     const warm = together(labels);
     if (JSON.stringify(warm) === JSON.stringify(this.#warm)) return;
@@ -24,8 +33,14 @@ export class WarmLabels {
     for (const name of Object.keys({ ...this.#warm, ...warm })) {
       changes[name] = warm[name] ?? this.#own[name];
     }
-    this.#warm = warm;
-    this.#announce(changes);
+    try {
+      this.#announce(changes);
+      this.#warm = warm;
+    } catch (error) {
+      this.#log.warn('what the commands have at hand cannot be labels', {
+        reason: messageOf(error),
+      });
+    }
   }
 }
 

@@ -25,10 +25,22 @@ export class CommandWorkers {
   readonly #servers = new Map<string, ModelServer>();
   #folders: JobFolders | undefined;
 
-  /** Starts the commands that stay. */
+  /**
+   * Starts the commands that stay.
+   *
+   * @throws {MlmError} INVALID_ARGUMENT naming what a worker cannot be; then nothing was started
+   */
   constructor(services: readonly ServiceConfig[], log: WorkerLog) {
     this.#log = log;
-    this.workers = services.map((service) => this.#workerOf(service));
+    const runs: Run[] = [];
+    const defined = services.map((service, at) => {
+      const run: Run = (context) => (runs[at] as Run)(context);
+      return { service, worker: this.#workerOf(service, run) };
+    });
+    for (const { service, worker } of defined) {
+      runs.push(this.#runOf(service, new WarmLabels(worker, log)));
+    }
+    this.workers = defined.map(({ worker }) => worker);
   }
 
   /**
@@ -43,8 +55,8 @@ export class CommandWorkers {
     await this.#folders?.close();
   }
 
-  #workerOf(service: ServiceConfig): Worker {
-    const worker = defineWorker({
+  #workerOf(service: ServiceConfig, run: Run): Worker {
+    return defineWorker({
       service: service.service,
       pattern: service.pattern,
       capacity: service.capacity,
@@ -52,8 +64,6 @@ export class CommandWorkers {
       cache: service.cache,
       handle: (job: Job) => this.#keep(run(job)),
     });
-    const run = this.#runOf(service, new WarmLabels(worker));
-    return worker;
   }
 
   #runOf(service: ServiceConfig, warm: WarmLabels): Run {

@@ -89,6 +89,11 @@ services:
   ]);
 });
 
+/** So many labels, as YAML. */
+function labels(count: number): string {
+  return `{${Array.from({ length: count }, (_, at) => `l${at}: 1`).join(', ')}}`;
+}
+
 describe('what is wrong', () => {
   it('is told all at once, with its place, in the order of the file', () => {
     expect(
@@ -147,6 +152,16 @@ brokr: tcp://x:1
     ['command: [cat, "./{{body.x}}"]', 'command[1]: '],
     ['command: [cat]\npattern: "("', 'pattern: "(" is not a valid pattern'],
     ['command: [cat]\nlabels: {a: {b: 1}}', 'labels.a: must be a text, a number'],
+    [`command: [cat]\nlabels: ${labels(65)}`, 'labels: labels has 65 labels; 64 are the most'],
+    ['command: [cat]\nlabels: {"": 1}', "labels: labels: a label's name has 1 to 100 characters"],
+    [
+      `command: [cat]\nlabels: {${'x'.repeat(101)}: 1}`,
+      "labels: labels: a label's name has 1 to 100 characters",
+    ],
+    [
+      `command: [cat]\npersistent: true\nstartLimit: 5s\nlabels: ${labels(64)}\nreadyLabels: {a: 1}`,
+      'readyLabels: labels has 65 labels; 64 are the most',
+    ],
     ['command: [cat]\ncache: yes', 'cache: must be a map of keys'],
     ['command: [cat]\ncache: {}', 'cache.version: is missing'],
     ['command: [cat]\ncache: {version: 1.10}', 'cache.version: put 1.1 in quotes'],
@@ -230,6 +245,10 @@ models:
     expect(
       problems('kind: openai\nurl: http://x/v1\nmodels: [{model: b, api: images, output: text}]'),
     ).toEqual(['models[0].output: is for the api chat only']);
+    const own = `{api: chat, model: b, labels: ${labels(64)}}`;
+    expect(problems(`kind: openai\nurl: http://x/v1\nmodels: [${own}]`)).toEqual([
+      'models[0].labels: labels has 65 labels; 64 are the most',
+    ]);
   });
 
   it('a service that is offered twice needs a pattern', () => {

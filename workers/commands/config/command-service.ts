@@ -10,6 +10,7 @@ import { parseSource } from '../sources.js';
 import { unsettledNames, usesBody, usesRequest, type Template } from '../template.js';
 import type { KeyPath, Problem } from './problems.js';
 import type { WrittenCommandService } from './service-shapes.js';
+import { labelsProblem } from './shapes.js';
 
 /** Octets of a reply, where the configuration names no other bound. */
 export const OUTPUT_BYTES_MAX = 64 * 1024 * 1024;
@@ -88,13 +89,16 @@ export function commandProblems(written: WrittenCommandService): Problem[] {
 }
 
 function readinessProblems(written: WrittenCommandService): Problem[] {
-  const { persistent = false, startLimit, readyLabels } = written;
+  const { persistent = false, startLimit, labels, readyLabels } = written;
   const needless = (['startLimit', 'readyLabels'] as const)
     .filter((key) => !persistent && written[key] !== undefined)
     .map((key) => ({ path: [key], message: 'is for a persistent command only' }));
-  if (!persistent || readyLabels === undefined || startLimit !== undefined) return needless;
-  const message = 'needs a startLimit: then the command says itself when it is ready';
-  return [{ path: ['readyLabels'], message }];
+  if (!persistent || readyLabels === undefined) return needless;
+  const message =
+    startLimit === undefined
+      ? 'needs a startLimit: then the command says itself when it is ready'
+      : labelsProblem({ ...labels, ...readyLabels });
+  return message === undefined ? [] : [{ path: ['readyLabels'], message }];
 }
 
 function progressProblems({ progress, output, persistent = false }: WrittenCommandService) {

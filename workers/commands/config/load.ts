@@ -13,7 +13,7 @@ import {
   commandSpec,
   type Surroundings,
 } from './command-service.js';
-import { modelLacks, modelProblems, modelSpec } from './model-service.js';
+import { modelLabels, modelLacks, modelProblems, modelSpec } from './model-service.js';
 import { ConfigError, linesOf, type KeyPath, type Problem, type Source } from './problems.js';
 import { commandService, file, KINDS, openaiService, type Kind } from './service-shapes.js';
 import { problemsOf } from './shapes.js';
@@ -185,7 +185,7 @@ function readModels(
   return written.models.map((model, at) => {
     const service = {
       ...offered(model, model.model),
-      labels: { models: [model.model], ...model.labels },
+      labels: modelLabels(model),
       kind: 'openai' as const,
       model: modelSpec(written, model, surroundings),
     };

@@ -1,6 +1,6 @@
 // What workers.yaml is made of: the keys of the file, of a wrapped command and
 // of a server that speaks the OpenAI API. Only shapes; what fits together is
-// checked in services.ts.
+// checked in command-service.ts and model-service.ts.
 import { z } from 'zod';
 import { commandShape, environment, errors, exitCodes, input, output } from './command-shapes.js';
 import {

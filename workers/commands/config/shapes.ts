@@ -2,6 +2,9 @@
 // lists. Each says in one sentence what it wants. What they are for stands in
 // service-shapes.ts.
 import { z } from 'zod';
+import { checkCache } from '../../../client/cache.js';
+import { MlmError, type Labels } from '../../../client/index.js';
+import { checkLabels } from '../../../client/labels.js';
 import { CACHE_VERSION_BYTES_MAX, compilePattern, type Pattern } from '../../../protocol/index.js';
 import { nearest } from './suggest.js';
 import type { KeyPath, Problem } from './problems.js';
@@ -133,30 +136,38 @@ export const serviceName = shape((value) => {
 export const cache = keys({
   version: shape((value) => {
     if (typeof value === 'number') throw new Wrong(`put ${shown(value)} in quotes`);
-    const bytes = typeof value === 'string' ? Buffer.byteLength(value) : 0;
-    if (typeof value === 'string' && bytes > 0 && bytes <= CACHE_VERSION_BYTES_MAX) return value;
+    const version = value as string;
+    if (whyNot(() => checkCache({ version })) === undefined) return version;
     throw new Wrong(`must be a text of ${CACHE_VERSION_BYTES_MAX} octets at most`);
   }),
   maxAge: duration.optional(),
 }).transform(({ version, maxAge: maxAgeMs }) => ({ version, maxAgeMs }));
 
-type LabelValue = string | number | boolean;
+const label = shape((value): Labels[string] => {
+  const given = value as Labels[string];
+  if (labelsProblem({ label: given }) === undefined) return given;
+  throw new Wrong('must be a text, a number, true or false, or a list of these');
+});
 
-export const labels = z.record(
-  z.string(),
-  shape((value): LabelValue | readonly LabelValue[] => {
-    if (isLabelValue(value)) return value;
-    if (Array.isArray(value) && value.every(isLabelValue)) return value;
-    throw new Wrong('must be a text, a number, true or false, or a list of these');
-  }),
-);
+export const labels = z.record(z.string(), label).superRefine((given, context) => {
+  const message = labelsProblem(given);
+  if (message !== undefined) context.addIssue({ code: 'custom', message });
+});
 
-function isLabelValue(value: unknown): value is LabelValue {
-  return (
-    typeof value === 'string' ||
-    typeof value === 'boolean' ||
-    (typeof value === 'number' && Number.isFinite(value))
-  );
+/** Why a worker cannot have labels; undefined where it can. */
+export function labelsProblem(given: Labels): string | undefined {
+  return whyNot(() => checkLabels(given));
+}
+
+/** What a check of the SDK says. */
+function whyNot(check: () => unknown): string | undefined {
+  try {
+    check();
+    return undefined;
+  } catch (error) {
+    if (error instanceof MlmError) return error.message;
+    throw error;
+  }
 }
 
 /** A value as it was written, short. */
