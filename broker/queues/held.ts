@@ -17,6 +17,8 @@ export class Held implements Expiring {
   heapIndex = -1;
   /** True once the worker has extended its lease. */
   extended = false;
+  /** True where its worker is to have nothing beside it. */
+  alone = false;
   /** True where the message is not the session's any more, though it has not said that it stopped. */
   revoked = false;
 

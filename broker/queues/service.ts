@@ -90,17 +90,9 @@ export class Service extends RequestQueue {
     let worker = this.workers.get(session);
     if (worker === undefined) {
       const servedAt = ++this.#turn;
-      const held = heldOf(session, this);
       const keys = new Set<string>();
-      const own = {
-        groups: new Set<Group>(),
-        caches: undefined,
-        held,
-        alone: false,
-        servedAt,
-        keys,
-      };
-      worker = { session, service: this, ...own, ...terms };
+      const own = { groups: new Set<Group>(), caches: undefined, servedAt, keys };
+      worker = { session, service: this, ...own, ...heldBy(session, this), ...terms };
       this.workers.set(session, worker);
     }
     Object.assign(worker, terms);
@@ -315,6 +307,7 @@ export class Service extends RequestQueue {
       if (group.ready.delete(worker)) group.ready.add(worker);
     }
     session.deliverMessage('service', this.name, message);
+    if (message.holder !== undefined) message.holder.alone = worker.alone;
     this.#watch(message, leaseMs);
     if (!message.job) return;
     const started = { worker: session.address, attempt: message.attempts };
@@ -392,13 +385,11 @@ export class Service extends RequestQueue {
   }
 }
 
-/** Requests of a service that a session holds since it offered it before. */
-function heldOf(session: Session, service: Service): number {
-  let count = 0;
-  for (const { message } of session.native?.held.values() ?? []) {
-    if (message.keeper === service) count++;
-  }
-  return count;
+/** What a session holds of a service since it offered it before: how many requests, and how. */
+function heldBy(session: Session, service: Service): Pick<Worker, 'held' | 'alone'> {
+  const all = [...(session.native?.held.values() ?? [])];
+  const own = all.filter(({ message }) => message.keeper === service);
+  return { held: own.length, alone: own.some(({ alone }) => alone) };
 }
 
 /** True where a worker does the requests of a lane. */

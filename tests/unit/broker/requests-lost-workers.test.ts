@@ -100,6 +100,20 @@ describe('a request that ends its worker', () => {
     expect(together.slice(0, 5)).toEqual([4, 4, 4, 4, 1]);
   });
 
+  it('has no other one beside it either where its worker offers the service anew', async () => {
+    const world = await startWorld({ 'attempts-max': 2 });
+    const asks = await requester(world);
+    const weak = await worker(world, 'weak');
+    await asks.exchange(nativeRequest('s', 'suspect'));
+    await end(world, weak);
+    const [w, [suspect]] = await lateWorker(world, 'w', { capacity: 2 });
+    await asks.exchange(nativeRequest('s', 'other'));
+    await w.ask('withdraw', { service: 's' });
+    w.call('offer', { service: 's', capacity: 2 });
+    expect(await given(world, w)).toEqual([]);
+    expect(subjects(await w.exchange(reply(suspect!, 'done')))).toEqual(['other']);
+  });
+
   it('keeps no capacity idle longer than it takes', async () => {
     const world = await startWorld({ 'attempts-max': 2 });
     const asks = await requester(world);
