@@ -357,7 +357,7 @@ export class Broker {
  *   be listened on, saying which and why
  */
 export async function startBroker(options: OptionValues, parts: BrokerParts = {}): Promise<Broker> {
-  const stores = await openAll(options, parts.store);
+  const stores = await openAll(options, parts);
   let broker: Broker;
   try {
     broker = new Broker(options, stores, parts);
@@ -369,10 +369,11 @@ export async function startBroker(options: OptionValues, parts: BrokerParts = {}
   return broker;
 }
 
-async function openAll(options: OptionValues, store?: Store): Promise<Stores> {
+async function openAll(options: OptionValues, parts: BrokerParts): Promise<Stores> {
+  const { store, log = silentLogger } = parts;
   const { data, ephemeral, 'memory-bytes-max': memoryBytesMax } = options;
   if (store !== undefined) return singleStore(store, memoryBytesMax);
-  return ephemeral ? ephemeralStores(memoryBytesMax) : openStores(data, memoryBytesMax);
+  return ephemeral ? ephemeralStores(memoryBytesMax) : openStores(data, memoryBytesMax, log);
 }
 
 /** Larger frames cut their sender off; somewhat too large messages are refused in words. */

@@ -5,6 +5,7 @@
 // taken over.
 import type { Database, RootDatabase } from 'lmdb';
 import { readUInt64, writeUInt64 } from '../../protocol/records.js';
+import type { Logger } from '../log.js';
 import {
   decodeGroup,
   encodeGroup,
@@ -43,6 +44,8 @@ export interface LmdbWriterParts {
   readonly whyFailed: OpenDatabase['whyFailed'];
   /** Where a commit is to be durable: without, it goes to the database. */
   readonly log: CommitLog | undefined;
+  /** Where is told that the database takes over nothing, and that it does again. */
+  readonly logger: Logger;
   /** The database has been written to; it has all commits of the log up to this one. */
   readonly written: (commit: number) => void;
 }
@@ -58,6 +61,8 @@ export class LmdbWriter {
   /** Writing to the database; never rejects. */
   #underWay: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
+  /** Times that the database did not take over what is in the log, one after another. */
+  #failures = 0;
 
   constructor(parts: LmdbWriterParts) {
     this.#parts = parts;
@@ -133,24 +138,43 @@ export class LmdbWriter {
       this.#waiting = new Map();
       try {
         await this.#write(leaving.values(), this.#parts.log?.last ?? 0);
-      } catch {
+        this.#tookOver();
+      } catch (cause) {
+        this.#tookNothing(await this.#parts.whyFailed(cause));
         this.#waiting = new Map([...leaving, ...this.#waiting]);
       }
       this.#leaving = new Map();
     });
   }
 
+  #tookNothing({ message }: Error): void {
+    if (this.#failures++ > 0) return;
+    this.#parts.logger.error(
+      'the database does not take over what the commit log holds: it is tried again every second',
+      { why: message },
+    );
+  }
+
+  #tookOver(): void {
+    if (this.#failures === 0) return;
+    this.#parts.logger.info('the database takes over what the commit log holds again', {
+      failedTimes: this.#failures,
+    });
+    this.#failures = 0;
+  }
+
   async #toDatabase(changes: readonly Change[]): Promise<void> {
     while (this.#underWay !== undefined) await this.#underWay;
-    let failure: unknown;
+    let failure: Error | undefined;
     await this.#alone(async () => {
       try {
         await this.#writeWith(changes);
+        this.#tookOver();
       } catch (cause) {
-        failure = cause;
+        failure = await this.#parts.whyFailed(cause);
       }
     });
-    if (failure !== undefined) throw await this.#parts.whyFailed(failure);
+    if (failure !== undefined) throw failure;
   }
 
   /** Runs what writes to the database, and must not reject, when nothing else does. */
@@ -182,6 +206,8 @@ export class LmdbWriter {
       await this.#write(all.values(), last);
     } catch (cause) {
       if (!removes) throw cause;
+      // Not a word of it, but what follows must not be explained with it.
+      await this.#parts.whyFailed(cause);
       // What goes makes room for what comes, but not within one transaction.
       await this.#write(
         [...all.values()].filter(({ value }) => value === undefined),

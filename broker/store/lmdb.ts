@@ -5,6 +5,7 @@
 // dropped, what it would have removed is removed by the next one.
 import type { RootDatabase } from 'lmdb';
 import { lastSequenceOf, lastTimeOf, type Block } from '../../protocol/records.js';
+import { silentLogger, type Logger } from '../log.js';
 import type { Change } from './changes.js';
 import { CommitLog, HAS_DURABLE_WRITES, readCommitLog } from './commit-log.js';
 import { DatabaseFile } from './database-file.js';
@@ -45,6 +46,13 @@ interface Log {
   trimmedBelow: number;
 }
 
+export interface LmdbStoreOptions {
+  /** Whether a commit waits until the disk has it, or only until the operating system has. */
+  readonly flush: boolean;
+  /** Where is told what nobody waits for; nowhere, unless given. */
+  readonly log?: Logger;
+}
+
 export class LmdbStore implements Store {
   readonly persistent = true;
   readonly #file: DatabaseFile;
@@ -59,7 +67,11 @@ export class LmdbStore implements Store {
   #underWay: readonly Change[] = [];
   #nextId = 1;
 
-  private constructor(file: string, { root, whyFailed }: OpenDatabase, flush: boolean) {
+  private constructor(
+    file: string,
+    { root, whyFailed }: OpenDatabase,
+    { flush, log: logger = silentLogger }: LmdbStoreOptions,
+  ) {
     this.#file = new DatabaseFile(file);
     this.#root = root;
     this.#tables = tablesOf(root);
@@ -69,6 +81,7 @@ export class LmdbStore implements Store {
       tables: this.#tables,
       whyFailed,
       log: flush && HAS_DURABLE_WRITES ? openLog(file, root, this.#tables) : undefined,
+      logger,
       written: (commit) => {
         this.#recents.written(commit);
         // Reads from here on see what was just written.
@@ -82,14 +95,12 @@ export class LmdbStore implements Store {
    * Opens a store.
    *
    * @param file where it lies; made where it is missing
-   * @param flush whether a commit waits until the disk has it, or only until the
-   *   operating system has
    * @throws {DataDirectoryError} where it is damaged or cannot be opened; it was not changed
    */
-  static open(file: string, options: { flush: boolean }): LmdbStore {
+  static open(file: string, options: LmdbStoreOptions): LmdbStore {
     const database = openDatabase(file, options);
     try {
-      return new LmdbStore(file, database, options.flush);
+      return new LmdbStore(file, database, options);
     } catch (cause) {
       void database.root.close();
       throw openingError(file, cause);

@@ -49,9 +49,14 @@ export function ephemeralStores(memoryBytesMax: number): Stores {
  * Opens the stores of a data directory.
  *
  * @param memoryBytesMax octets of stream logs that are kept in memory only
+ * @param log where is told what nobody waits for
  * @throws {DataDirectoryError} where it cannot be used; nothing in it was changed
  */
-export async function openStores(path: string, memoryBytesMax: number): Promise<Stores> {
+export async function openStores(
+  path: string,
+  memoryBytesMax: number,
+  log: Logger,
+): Promise<Stores> {
   const directory = await DataDirectory.take(path);
   const opened: Store[] = [];
   const close = async (): Promise<void> => {
@@ -59,9 +64,9 @@ export async function openStores(path: string, memoryBytesMax: number): Promise<
     await directory.release();
   };
   try {
-    const fsync = LmdbStore.open(directory.file('fsync.mdb'), { flush: true });
+    const fsync = LmdbStore.open(directory.file('fsync.mdb'), { flush: true, log });
     opened.push(fsync);
-    const relaxed = LmdbStore.open(directory.file('relaxed.mdb'), { flush: false });
+    const relaxed = LmdbStore.open(directory.file('relaxed.mdb'), { flush: false, log });
     opened.push(relaxed);
     const memory = new MemoryStore(memoryBytesMax);
     opened.push(memory);

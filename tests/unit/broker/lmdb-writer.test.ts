@@ -4,6 +4,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { silentLogger } from '../../../broker/log.js';
 import type { Change } from '../../../broker/store/changes.js';
 import { CommitLog } from '../../../broker/store/commit-log.js';
 import { DatabaseFile } from '../../../broker/store/database-file.js';
@@ -17,6 +18,11 @@ let database: OpenDatabase;
 let tables: Tables;
 let log: CommitLog;
 let writer: LmdbWriter;
+/** Why transactions fail; empty where they do not. */
+let failure: string;
+/** What the writer was told to explain. */
+let explained: unknown[];
+let logged: [level: string, message: string, fields: unknown][];
 /** Ends the transactions that have begun. */
 let open: () => void;
 /** Up to which commit the database went, each time that it was written to. */
@@ -30,7 +36,7 @@ beforeEach(() => {
   const { root, whyFailed } = database;
   tables = tablesOf(root);
   log = new CommitLog([`${file}-log-1`, `${file}-log-2`], 0, FILE_BYTES);
-  written = [];
+  [written, explained, logged, failure] = [[], [], [], ''];
   tell = () => undefined;
   const opened = new Promise<void>((resolve) => (open = resolve));
   writer = new LmdbWriter({
@@ -38,12 +44,21 @@ beforeEach(() => {
     root: {
       batch: async (action) => {
         await opened;
+        if (failure !== '') throw new Error(failure);
         return root.batch(action);
       },
     },
     tables,
-    whyFailed,
+    whyFailed: (error) => {
+      explained.push(error);
+      return whyFailed(error);
+    },
     log,
+    logger: {
+      ...silentLogger,
+      error: (message, fields) => void logged.push(['error', message, fields]),
+      info: (message, fields) => void logged.push(['info', message, fields]),
+    },
     written: (commit) => {
       written.push(commit);
       root.resetReadTxn();
@@ -78,4 +93,44 @@ it('has the database take over what was logged while it wrote, though nothing fo
   expect(['a', 'b', 'c'].map(isIn)).toEqual([true, true, true]);
   expect(writer.waiting('documents', Buffer.from('c'))).toBeUndefined();
   expect(log.isHalfFull).toBe(false);
+});
+
+it('says once that the database takes over nothing, with the reason, and once that it does again', async () => {
+  open();
+  for (const episode of [1, 2]) {
+    failure = `no room ${episode}`;
+    explained.length = 0;
+    // Each of these has it tried, once the log is half full.
+    while (explained.length < 2) {
+      await writer.commit(put('a', 10));
+      await new Promise(setImmediate);
+    }
+    failure = '';
+    await writer.commit(put('b', 300 * 1024));
+    expect(isIn('a') && isIn('b')).toBe(true);
+    expect(logged).toEqual([
+      [
+        'error',
+        'the database does not take over what the commit log holds: it is tried again every second',
+        { why: `no room ${episode}` },
+      ],
+      [
+        'info',
+        'the database takes over what the commit log holds again',
+        { failedTimes: explained.length },
+      ],
+    ]);
+    logged.length = 0;
+  }
+});
+
+it('leaves no failure unexplained, which a later one would be explained with', async () => {
+  open();
+  await writer.commit(put('a'));
+  failure = 'no room';
+  const remove: Change = { table: 'documents', key: Buffer.from('a'), value: undefined };
+  // What is removed is tried by itself, when all together failed.
+  await expect(writer.commit([remove, ...put('large', 300 * 1024)])).rejects.toThrow('no room');
+  expect(explained).toHaveLength(2);
+  failure = '';
 });
