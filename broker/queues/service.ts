@@ -292,7 +292,10 @@ export class Service extends RequestQueue {
   #give(worker: Worker, message: Message): void {
     if (worker.caches !== undefined || message.share !== undefined) {
       const terms = cacheOf(worker, this.#lanes.of(message));
-      if (this.sharing.take(message, terms)) return;
+      if (this.sharing.take(message, terms)) {
+        if (this.goesAlone(message)) this.#othersGoOn();
+        return;
+      }
     }
     const { session, leaseMs, groups } = worker;
     worker.servedAt = ++this.#turn;

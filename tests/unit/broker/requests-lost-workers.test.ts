@@ -1,6 +1,7 @@
 // Workers that are lost with requests in hand: how soon that is seen, and what
 // becomes of a request that ends whoever touches it, and of those beside it.
 import { useWorlds, type World } from '../../support/broker-world.js';
+import { ask, trackers } from '../../support/cached-service.js';
 import { FakeNativePeer, nativeRequest } from '../../support/fake-native-peer.js';
 import {
   deliveries,
@@ -134,5 +135,30 @@ describe('a request that ends its worker', () => {
     expect(await given(world, idle)).toEqual([]);
     expect(subjects(await idle.exchange(reply(held[0]!, 'done')))).toEqual(['last']);
     await long.exchange(reply(first!, 'done'));
+  });
+
+  it('keeps nobody idle once it turns out that it needs no worker', async () => {
+    const world = await startWorld({ 'attempts-max': 2 });
+    const asks = await requester(world);
+    const keeps = { pattern: 'x', cache: { version: '1' } };
+    const cached = await worker(world, 'cached', keeps);
+    await asks.exchange(ask('known', 'a'));
+    await cached.exchange(reply((await given(world, cached))[0]!, 'A'));
+    await cached.ask('withdraw', { service: 's' });
+    const weak = await worker(world, 'weak');
+    await asks.exchange(ask('suspect', 'a'));
+    await end(world, weak);
+    const [long, [suspect]] = await lateWorker(world, 'long', { pattern: 'y', capacity: 2 });
+    expect(suspect).toBeUndefined();
+    await asks.exchange(nativeRequest('s', 'y'), nativeRequest('s', 'y'));
+    const [one] = await given(world, long);
+    // It does those as well, but has something to do: the one that waits is not for it yet.
+    await long.ask('offer', { service: 's', pattern: 'x', capacity: 2 });
+    await long.exchange(reply(one!, 'done'));
+    await asks.exchange(nativeRequest('s', 'y', { tracker: 'later' }));
+    expect(await given(world, long)).toEqual([]);
+    cached.call('offer', { service: 's', ...keeps });
+    expect(await given(world, cached)).toEqual([]);
+    expect(trackers(await given(world, long))).toEqual(['later']);
   });
 });
