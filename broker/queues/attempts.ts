@@ -1,6 +1,7 @@
 // The rules of attempts at a request: how failures are remembered, how long to
 // wait before the next attempt, and which request must be alone with its worker.
 // It does nothing to a request but remember.
+import type { Failure } from '../store/store.js';
 import type { Message } from './message.js';
 
 /** How a worker may end a request that it could not do; anything else is worth another attempt. */
@@ -20,8 +21,7 @@ const RETRY_MS_MAX = 60_000;
 export function noteFailure(
   { failures }: Message,
   timeMs: number,
-  worker: string,
-  reason: string,
+  { worker, reason }: Omit<Failure, 'timeMs'>,
 ): void {
   failures.push({ timeMs, worker, reason });
   while (failures.length > FAILURES_MAX) failures.shift();

@@ -20,6 +20,7 @@ import { KeptQueue, type Kept, type Sending } from './kept-queue.js';
 import { contentBytes, type Delay, type Message, type RequestKeeper } from './message.js';
 import { tooLarge } from '../refusal.js';
 import { nativeOutgoing } from '../sessions/outbox.js';
+import type { Failure } from '../store/store.js';
 import { RequestTable, WANTS_MAX, type RequestName } from './request-table.js';
 import type { Result } from './results.js';
 import { Sharing, type Outcome } from './sharing.js';
@@ -136,7 +137,7 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
   /** A request was not run for itself. @returns false where what it was to get is lost */
   #endSpared(message: Message, outcome: Outcome): boolean {
     if (outcome.kind === 'bad-input') {
-      this.#noteFailure(message, outcome.worker, outcome.reason);
+      this.#noteFailure(message, outcome);
       this.#bury(message, outcome.reason);
       return true;
     }
@@ -195,10 +196,10 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
 
   leaseOver(held: Held): void {
     const { message, session } = held;
-    const reason = 'the worker did not extend its lease';
-    this.#revoke(held, STATUS.FAILED, reason);
-    this.#noteFailure(message, session.address, reason);
-    this.#tryAgain(message, retryDelayMs(message.attempts));
+    const failure = { worker: session.address, reason: 'the worker did not extend its lease' };
+    this.#revoke(held, STATUS.FAILED, failure.reason);
+    this.#noteFailure(message, failure);
+    this.#tryAgain(message, failure, retryDelayMs(message.attempts));
   }
 
   freed({ session }: Held): void {
@@ -215,8 +216,9 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
     }
     this.#letGo(holder);
     this.context.counters.takenBack++;
-    this.#noteFailure(message, holder.session.address, SESSION_ENDED);
-    this.#tryAgain(message, 0);
+    const failure = { worker: holder.session.address, reason: SESSION_ENDED };
+    this.#noteFailure(message, failure);
+    this.#tryAgain(message, failure, 0);
   }
 
   /** True where a worker is to have a request by itself. */
@@ -226,20 +228,21 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
 
   protected override giveUp(
     message: Message,
-    worker: Session,
+    { address: worker }: Session,
     statusCode: number,
     reason: string,
   ): void {
+    const failure = { worker, reason };
     if (statusCode === NOT_READY) {
       message.attempts--;
-      this.#tryAgain(message, NOT_READY_DELAY_MS);
+      this.#tryAgain(message, failure, NOT_READY_DELAY_MS);
       return;
     }
-    this.#noteFailure(message, worker.address, reason);
+    this.#noteFailure(message, failure);
     if (statusCode === BAD_INPUT) {
-      this.sharing.refused(message, worker.address, reason);
+      this.sharing.refused(message, worker, reason);
       this.#bury(message, reason);
-    } else this.#tryAgain(message, retryDelayMs(message.attempts));
+    } else this.#tryAgain(message, failure, retryDelayMs(message.attempts));
   }
 
   override expire(message: Message): void {
@@ -319,25 +322,19 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
     );
   }
 
-  #noteFailure(message: Message, worker: string, reason: string): void {
+  #noteFailure(message: Message, failure: Omit<Failure, 'timeMs'>): void {
     this.counts.failed++;
-    noteFailure(message, this.context.clock.wallMs(), worker, reason);
+    noteFailure(message, this.context.clock.wallMs(), failure);
   }
 
   /** Back into the queue, unless it has failed too often. */
-  #tryAgain(message: Message, delayMs: number): void {
+  #tryAgain(message: Message, { worker, reason }: Omit<Failure, 'timeMs'>, delayMs: number): void {
     this.sharing.leave(message);
-    const { attemptsMax } = this.context.limits;
-    const last = message.failures.at(-1);
-    if (message.attempts >= attemptsMax) {
-      this.#bury(
-        message,
-        `${message.attempts} attempts failed; the last one: ${last?.reason ?? ''}`,
-      );
+    const { attempts: attempt } = message;
+    if (attempt >= this.context.limits.attemptsMax) {
+      this.#bury(message, `${attempt} attempts failed; the last one: ${reason}`);
       return;
     }
-    const { worker = '', reason = 'no worker was ready' } = last ?? {};
-    const { attempts: attempt } = message;
     this.context.jobs.note(this.name, message, 'retrying', { attempt, worker, reason, delayMs });
     this.rewrite(message);
     if (delayMs === 0) this.putBack(message);

@@ -48,6 +48,24 @@ describe('a job', () => {
     expect(only(asks.read(), 'MAILBOX DELIVER')).toEqual([]);
   });
 
+  it('is tried again for the reason that its last worker gave, though that was only not ready', async () => {
+    const world = await startWorld();
+    const asks = await requester(world);
+    await asks.exchange(job('j1'));
+    const [w, [first]] = await lateWorker(world, 'w');
+    await w.exchange(nativeConfirm(first!, 300, 'oops'));
+    await w.ask('withdraw', { service: 's' });
+    const late = await worker(world, 'late');
+    await world.pass(150);
+    const [second] = await given(world, late);
+    await late.exchange(nativeConfirm(second!, 503, 'not-ready: loading'));
+    const by = { job: 's/j1', service: 's', worker: 'late' };
+    expect(jobEvents(world).slice(-2)).toEqual([
+      { ...by, event: 'started', attempt: 2 },
+      { ...by, event: 'retrying', attempt: 1, reason: 'not-ready: loading', delayMs: 1000 },
+    ]);
+  });
+
   it('that is sent again is not done again', async () => {
     const world = await startWorld();
     const w = await worker(world, 'w', { capacity: 9 });
