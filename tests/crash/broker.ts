@@ -25,7 +25,12 @@ export async function lastingPort(): Promise<number> {
   }
 }
 
-export function startBroker(endpoint: string, folder: string): Promise<Child> {
+/** @param born told of it as soon as it runs */
+export function startBroker(
+  endpoint: string,
+  folder: string,
+  born: (broker: Child) => void,
+): Promise<Child> {
   const readyFile = join(folder, `ready-${Date.now()}.json`);
   const given = {
     bind: endpoint,
@@ -38,5 +43,5 @@ export function startBroker(endpoint: string, folder: string): Promise<Child> {
     'attempts-max': 1000,
   };
   const words = Object.entries(given).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  return startChild(process.execPath, ['dist/broker/main.js', ...words], { readyFile });
+  return startChild(process.execPath, ['dist/broker/main.js', ...words], { readyFile }, born);
 }

@@ -66,28 +66,25 @@ const TURNS = 3;
 const BATCH_MS_MIN = 8;
 const BATCH_MS_PER_SECOND = 1 / 15;
 const AUDITOR = 'auditor';
+/** How long those who were killed may take to be gone. */
+const GONE_MS = 10_000;
 
 /** @throws {Error} saying what was under way when it took too long */
 export async function crash({ seconds, folder, endMs }: CrashOptions): Promise<CrashReport> {
   const run = new Run(`tcp://127.0.0.1:${await lastingPort()}`, folder, seconds);
-  return within(seconds * 1000 + endMs, run, async () => {
-    try {
-      return await run.play();
-    } finally {
-      await run.end();
-    }
-  });
+  const limitMs = seconds * 1000 + endMs;
+  const report = await Promise.race([playToTheEnd(run), pause(limitMs, undefined, { ref: false })]);
+  if (report !== undefined) return report;
+  const { phase } = run;
+  await run.abandon();
+  throw new Error(`after ${limitMs} ms: still ${phase}`);
 }
 
-async function within<T>(ms: number, run: Run, action: () => Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`after ${ms} ms: still ${run.phase}`)), ms);
-  });
+async function playToTheEnd(run: Run): Promise<CrashReport> {
   try {
-    return await Promise.race([action(), late]);
+    return await run.play();
   } finally {
-    clearTimeout(timer);
+    await run.end();
   }
 }
 
@@ -102,6 +99,7 @@ class Run {
   #actors: Promise<void>[] = [];
   #broker: Child | undefined;
   #troupe: Troupe | undefined;
+  #abandoned = false;
   #brokerKills = 0;
   #brokerStops = 0;
 
@@ -120,7 +118,7 @@ class Run {
   }
 
   async play(): Promise<CrashReport> {
-    this.#broker = await startBroker(this.#endpoint, this.#folder);
+    await this.#startBroker();
     const troupe = (this.#troupe = new Troupe(this.#endpoint, this.#folder));
     this.#actors = cast().map(([address, role]) => play(this.#stage, address, role));
     const endsAtMs = performance.now() + this.#seconds * 1000;
@@ -170,13 +168,34 @@ class Run {
     await this.#broker?.stop();
   }
 
+  /** Kills whoever is left, also where they are stopped: what is under way comes to nothing. */
+  async abandon(): Promise<void> {
+    this.#abandoned = true;
+    this.#stage.sending = false;
+    this.#stage.running = false;
+    this.#cutAll();
+    this.#broker?.signal('SIGKILL');
+    const gone = Promise.all([this.#troupe?.end(), this.#broker?.ended]);
+    await Promise.race([gone, pause(GONE_MS, undefined, { ref: false })]);
+  }
+
+  async #startBroker(): Promise<void> {
+    if (this.#abandoned) throw new Error('abandoned');
+    await startBroker(this.#endpoint, this.#folder, (broker) => (this.#broker = broker));
+  }
+
+  /** At least once, however short the run is. */
   async #killBrokers(endsAtMs: number): Promise<void> {
-    for (let turn = 0; performance.now() < endsAtMs;) {
+    for (let turn = 0; turn === 0 || this.#goesOn(endsAtMs);) {
       await pause(200 + Math.random() * 1500);
-      if (turnAt(endsAtMs) === CLIENTS_ALONE) continue;
-      if (++turn % 5 === 0) await this.#stopBroker();
+      if (turn > 0 && turnAt(endsAtMs) === CLIENTS_ALONE) continue;
+      if (turn++ % 5 === 0) await this.#stopBroker();
       await this.#killBroker();
     }
+  }
+
+  #goesOn(endsAtMs: number): boolean {
+    return !this.#abandoned && performance.now() < endsAtMs;
   }
 
   /** Those in this process vanish, without a word. */
@@ -198,11 +217,11 @@ class Run {
     await this.#broker?.ended;
     this.#brokerKills++;
     this.#cutAll();
-    this.#broker = await startBroker(this.#endpoint, this.#folder);
+    await this.#startBroker();
   }
 
   async #killClients(troupe: Troupe, endsAtMs: number): Promise<void> {
-    for (let number = 1; performance.now() < endsAtMs; number++) {
+    for (let number = 1; this.#goesOn(endsAtMs); number++) {
       await pause(300 + Math.random() * 900);
       if (turnAt(endsAtMs) === BROKER_ALONE) continue;
       if (number % 3 === 0) troupe.stopOne(STOP_MS);

@@ -2,7 +2,6 @@
 // born again, or stopped for longer than the broker waits for a sign of life,
 // and goes on. Which of them and when is the run's business.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -42,6 +41,7 @@ export class Troupe {
   readonly #folder: string;
   readonly #script: string;
   readonly #members: Member[];
+  #ending = false;
 
   /** Begins. @param folder where their script and their journals are written */
   constructor(endpoint: string, folder: string) {
@@ -88,6 +88,7 @@ export class Troupe {
     this.#watch(member);
     member.process.kill('SIGKILL');
     await member.over;
+    if (this.#ending) return;
     member.life++;
     Object.assign(member, this.#spawn(member.address, member.role, member.life));
   }
@@ -110,7 +111,9 @@ export class Troupe {
       .every(({ address, life }) => /^finished$/m.test(this.#read(`${address}.${life}.journal`)));
   }
 
+  /** Kills them all, also who is stopped; from now on nobody is born again. */
   async end(): Promise<void> {
+    this.#ending = true;
     await Promise.all(
       this.#members.map(async (member) => {
         wake(member);
@@ -158,7 +161,14 @@ export class Troupe {
     });
     // It may be killed while it is told something.
     child.stdin.on('error', () => undefined);
-    return { process: child, over: once(child, 'close').then(() => undefined) };
+    const over = new Promise<void>((resolve) => {
+      child.once('close', () => resolve());
+      child.on('error', ({ message }) => {
+        this.endedByThemselves.push(`${address}.${life}: ${message}`);
+        if (child.pid === undefined) resolve();
+      });
+    });
+    return { process: child, over };
   }
 
   #read(journal: string): string {

@@ -14,9 +14,15 @@ import {
   unhandledRequests,
 } from '../crash/audit.js';
 import { crash, type CrashReport } from '../crash/run.js';
+import { pidsWith } from '../support/pids.js';
 
 const SECONDS = Number(process.env['MLM_CRASH_SECONDS'] ?? 120);
 const END_MS = 180_000;
+
+/** How often something has happened that does so every few seconds, be the machine slow. */
+function atLeastEvery(seconds: number): number {
+  return Math.max(1, Math.floor(SECONDS / seconds));
+}
 
 describe(`brokers and clients that are killed and stopped for ${SECONDS} s`, () => {
   let folder: string;
@@ -35,10 +41,10 @@ describe(`brokers and clients that are killed and stopped for ${SECONDS} s`, () 
 
   it('had both killed and stopped, while everybody worked', () => {
     const { ledger } = report;
-    expect(report.brokerKills).toBeGreaterThan(SECONDS / 20);
-    expect(report.clientKills).toBeGreaterThan(SECONDS / 20);
-    expect(report.brokerStops).toBeGreaterThanOrEqual(Math.floor(SECONDS / 60));
-    expect(report.clientStops).toBeGreaterThanOrEqual(Math.floor(SECONDS / 20));
+    expect(report.brokerKills).toBeGreaterThanOrEqual(atLeastEvery(24));
+    expect(report.brokerStops).toBeGreaterThanOrEqual(atLeastEvery(120));
+    expect(report.clientKills).toBeGreaterThanOrEqual(atLeastEvery(12));
+    expect(report.clientStops).toBeGreaterThanOrEqual(atLeastEvery(24));
     expect([...ledger.read.keys()].sort()).toEqual([
       'bare-reader',
       'sdk-reader',
@@ -56,8 +62,7 @@ describe(`brokers and clients that are killed and stopped for ${SECONDS} s`, () 
       ['j1', ledger.jobsAccepted],
     ] as const) {
       const count = [...subjects].filter((subject) => subject.startsWith(who)).length;
-      expect([who, count]).toEqual([who, expect.any(Number)]);
-      expect(count).toBeGreaterThan(10);
+      expect([who, count >= atLeastEvery(12)]).toEqual([who, true]);
     }
   });
 
@@ -96,6 +101,19 @@ describe(`brokers and clients that are killed and stopped for ${SECONDS} s`, () 
   it('disturbed no client but those it killed', () => {
     expect(report.ledger.faults).toEqual([]);
   });
+});
+
+it('a run that takes too long says what is under way, and leaves no process behind', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'malamute-crash-'));
+  try {
+    // Time is up in the middle of it.
+    await expect(crash({ seconds: 60, folder, endMs: -56_000 })).rejects.toThrow(
+      /^after 4000 ms: still (starting the broker|killing and stopping)$/,
+    );
+    expect(pidsWith(folder, 'cmdline')).toEqual([]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 });
 
 function summary({ ledger, log, left, jobs, ...done }: CrashReport): string {
