@@ -113,6 +113,8 @@ export class CommitLog {
   /** The file to which a record is being written. */
   #writing: File | undefined;
   #last: number;
+  /** The number of a record that may be there though its write failed; 0 for none. */
+  #unsure = 0;
 
   /**
    * @param paths its two files; made where there are none. What they hold is not needed any more
@@ -134,7 +136,7 @@ export class CommitLog {
     this.#fileBytes = fileBytes;
   }
 
-  /** The number of the last commit. */
+  /** The number of the last commit, or of one that failed and may be there. */
   get last(): number {
     return this.#last;
   }
@@ -146,6 +148,7 @@ export class CommitLog {
 
   /** Whether there is room for a payload. */
   hasRoomFor(bytes: number): boolean {
+    if (this.#unsure > 0) return false;
     const needed = HEADER_BYTES + bytes;
     return (
       this.#active.end + needed <= this.#fileBytes ||
@@ -156,7 +159,8 @@ export class CommitLog {
   /**
    * Makes a commit durable, for which there is room. One at a time.
    *
-   * @throws {Error} where the disk did not take it: then it is not there, and has no number
+   * @throws {Error} where the disk did not take it: then it is not there, and has no
+   *   number; or it may be there, and there is no room until the database goes up to it
    */
   async append(payload: Buffer): Promise<void> {
     const length = HEADER_BYTES + payload.length;
@@ -176,7 +180,7 @@ export class CommitLog {
     try {
       await this.#write(file, [header, payload], length);
     } catch (error) {
-      await wipe(file);
+      if (!(await wipe(file))) this.#last = this.#unsure = number;
       throw error;
     } finally {
       this.#writing = undefined;
@@ -203,6 +207,7 @@ export class CommitLog {
 
   /** The database has all commits up to this one. */
   applied(number: number): void {
+    if (number >= this.#unsure) this.#unsure = 0;
     for (const file of this.#files) {
       // What is being written now goes behind what was there when it began.
       if (file.last > number || file === this.#writing) continue;
@@ -249,7 +254,12 @@ function rest(buffers: readonly Buffer[], written: number): Buffer[] {
   return [whole.subarray(written)];
 }
 
-/** What was written in part must not be taken for a commit later. */
-async function wipe(file: File): Promise<void> {
-  await writeAt(file.descriptor, [Buffer.alloc(HEADER_BYTES)], file.end).catch(() => undefined);
+/** What was written in part must not be taken for a commit later. @returns false where it may be */
+async function wipe(file: File): Promise<boolean> {
+  try {
+    const { bytesWritten } = await writeAt(file.descriptor, [Buffer.alloc(HEADER_BYTES)], file.end);
+    return bytesWritten > 0;
+  } catch {
+    return false;
+  }
 }

@@ -2,7 +2,7 @@
 // nothing else is. A crash is a copy of its files as they are at that moment,
 // with whatever a write that was under way may have left behind the last record.
 import fc from 'fast-check';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CommitLog, readCommitLog } from '../../../broker/store/commit-log.js';
@@ -123,6 +123,20 @@ it('that is no log at all is empty', () => {
   writeFileSync(paths[0], Buffer.alloc(3000, 'no log'));
   writeFileSync(paths[1], Buffer.from([0x4d]));
   expect(readCommitLog(paths, 0)).toEqual([]);
+});
+
+it('takes nothing while a record may be there that it could not write, until the database is beyond it', async () => {
+  // Takes nothing, whoever asks it; the other file would.
+  symlinkSync('/dev/full', paths[0]);
+  const log = open();
+  await expect(log.append(payload('x'))).rejects.toThrow('ENOSPC');
+  expect(log.hasRoomFor(1)).toBe(false);
+  log.applied(0);
+  expect(log.hasRoomFor(1)).toBe(false);
+  // No record that counts will have its number.
+  expect(log.last).toBe(1);
+  log.applied(log.last);
+  expect(log.hasRoomFor(1)).toBe(true);
 });
 
 it('cannot be made where there is no folder', () => {

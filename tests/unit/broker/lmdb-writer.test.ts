@@ -1,19 +1,20 @@
 // The writer by itself, on a real database and a real commit log, whose files are
 // small: when the database takes over what the log has, and what happens where it
 // cannot. Only the beginning of its transactions is in the hands of the test.
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '../../../broker/log.js';
 import type { Change } from '../../../broker/store/changes.js';
 import { CommitLog } from '../../../broker/store/commit-log.js';
 import { DatabaseFile } from '../../../broker/store/database-file.js';
-import { LmdbWriter, tablesOf, type Tables } from '../../../broker/store/lmdb-writer.js';
+import { appliedOf, LmdbWriter, tablesOf, type Tables } from '../../../broker/store/lmdb-writer.js';
 import { openDatabase, type OpenDatabase } from '../../../broker/store/open-database.js';
 
 /** So small that the log is half full with two commits. */
 const FILE_BYTES = 400;
 let folder = '';
+let file = '';
 let database: OpenDatabase;
 let tables: Tables;
 let log: CommitLog;
@@ -25,21 +26,32 @@ let explained: unknown[];
 let logged: [level: string, message: string, fields: unknown][];
 /** Ends the transactions that have begun. */
 let open: () => void;
+let opened: Promise<void>;
 /** Up to which commit the database went, each time that it was written to. */
 let written: number[];
 let tell: () => void;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'malamute-test-'));
-  const file = join(folder, 'store.mdb');
+  file = join(folder, 'store.mdb');
   database = openDatabase(file, { flush: true });
-  const { root, whyFailed } = database;
-  tables = tablesOf(root);
-  log = new CommitLog([`${file}-log-1`, `${file}-log-2`], 0, FILE_BYTES);
+  tables = tablesOf(database.root);
   [written, explained, logged, failure] = [[], [], [], ''];
   tell = () => undefined;
-  const opened = new Promise<void>((resolve) => (open = resolve));
-  writer = new LmdbWriter({
+  opened = new Promise((resolve) => (open = resolve));
+  log = new CommitLog([`${file}-log-1`, `${file}-log-2`], 0, FILE_BYTES);
+  writer = writerWith(log);
+});
+afterEach(async () => {
+  open();
+  await writer.close();
+  await database.root.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function writerWith(given: CommitLog): LmdbWriter {
+  const { root, whyFailed } = database;
+  return new LmdbWriter({
     file: new DatabaseFile(file),
     root: {
       batch: async (action) => {
@@ -53,7 +65,7 @@ beforeEach(() => {
       explained.push(error);
       return whyFailed(error);
     },
-    log,
+    log: given,
     logger: {
       ...silentLogger,
       error: (message, fields) => void logged.push(['error', message, fields]),
@@ -65,13 +77,7 @@ beforeEach(() => {
       tell();
     },
   });
-});
-afterEach(async () => {
-  open();
-  await writer.close();
-  await database.root.close();
-  rmSync(folder, { recursive: true, force: true });
-});
+}
 
 const put = (name: string, bytes = 150): Change[] => [
   { table: 'documents', key: Buffer.from(name), value: Buffer.alloc(bytes, name) },
@@ -133,4 +139,16 @@ it('leaves no failure unexplained, which a later one would be explained with', a
   await expect(writer.commit([remove, ...put('large', 300 * 1024)])).rejects.toThrow('no room');
   expect(explained).toHaveLength(2);
   failure = '';
+});
+
+it('has the database say that it is beyond what the log could not write, and may hold', async () => {
+  open();
+  symlinkSync('/dev/full', join(folder, 'full'));
+  const broken = writerWith(new CommitLog([join(folder, 'full'), join(folder, 'other')], 0));
+  for (const commit of [1, 2]) {
+    expect(await broken.commit(put(`n${commit}`))).toBeUndefined();
+    expect(isIn(`n${commit}`)).toBe(true);
+    expect(appliedOf(tables)).toBe(commit);
+  }
+  await broken.close();
 });
