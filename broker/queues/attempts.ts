@@ -21,9 +21,9 @@ const RETRY_MS_MAX = 60_000;
 export function noteFailure(
   { failures }: Message,
   timeMs: number,
-  { worker, reason }: Omit<Failure, 'timeMs'>,
+  failure: Omit<Failure, 'timeMs'>,
 ): void {
-  failures.push({ timeMs, worker, reason });
+  failures.push({ timeMs, ...failure });
   while (failures.length > FAILURES_MAX) failures.shift();
 }
 
@@ -38,5 +38,5 @@ export function retryDelayMs(attempts: number): number {
  */
 export function goesAlone({ attempts, failures }: Message, attemptsMax: number): boolean {
   if (attempts === 0 || attempts < attemptsMax - 1) return false;
-  return failures.at(-1)?.reason === SESSION_ENDED;
+  return failures.at(-1)?.lost === true;
 }

@@ -137,8 +137,9 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
   /** A request was not run for itself. @returns false where what it was to get is lost */
   #endSpared(message: Message, outcome: Outcome): boolean {
     if (outcome.kind === 'bad-input') {
-      this.#noteFailure(message, outcome);
-      this.#bury(message, outcome.reason);
+      const { worker, reason } = outcome;
+      this.#noteFailure(message, { worker, reason });
+      this.#bury(message, reason);
       return true;
     }
     const result =
@@ -216,7 +217,8 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
     }
     this.#letGo(holder);
     this.context.counters.takenBack++;
-    const failure = { worker: holder.session.address, reason: SESSION_ENDED };
+    const { address: worker } = holder.session;
+    const failure = { worker, reason: SESSION_ENDED, lost: true } as const;
     this.#noteFailure(message, failure);
     this.#tryAgain(message, failure, 0);
   }

@@ -69,6 +69,8 @@ export interface Failure {
   /** The address of the worker that had it. */
   readonly worker: string;
   readonly reason: string;
+  /** True where the worker was lost with it, and did not say so itself. */
+  readonly lost?: true;
 }
 
 /** A stream that the store already had when it was opened. */

@@ -148,7 +148,7 @@ function letterView(letter: KeptMessage): unknown {
     tracker,
     acceptedMs: acceptedWallMs,
     attempts,
-    failures,
+    failures: failures.map(({ timeMs, worker, reason }) => ({ timeMs, worker, reason })),
     bytes,
   };
 }

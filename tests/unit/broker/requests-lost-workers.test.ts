@@ -2,7 +2,7 @@
 // becomes of a request that ends whoever touches it, and of those beside it.
 import { useWorlds, type World } from '../../support/broker-world.js';
 import { ask, trackers } from '../../support/cached-service.js';
-import { FakeNativePeer, nativeRequest } from '../../support/fake-native-peer.js';
+import { FakeNativePeer, nativeConfirm, nativeRequest } from '../../support/fake-native-peer.js';
 import {
   deliveries,
   given,
@@ -113,6 +113,19 @@ describe('a request that ends its worker', () => {
     w.call('offer', { service: 's', capacity: 2 });
     expect(await given(world, w)).toEqual([]);
     expect(subjects(await w.exchange(reply(suspect!, 'done')))).toEqual(['other']);
+  });
+
+  it('is known by its end, and not by what a worker says of it', async () => {
+    const world = await startWorld({ 'attempts-max': 2 });
+    const asks = await requester(world);
+    const w = await worker(world, 'w', { capacity: 2 });
+    await asks.exchange(nativeRequest('s', 'one'));
+    const [one] = await given(world, w);
+    await w.exchange(nativeConfirm(one!, 300, 'the session of the worker ended'));
+    await asks.exchange(nativeRequest('s', 'two'));
+    expect(subjects(await given(world, w))).toEqual(['two']);
+    await world.pass(150);
+    expect(subjects(await given(world, w))).toEqual(['one']);
   });
 
   it('keeps no capacity idle longer than it takes', async () => {
