@@ -4,10 +4,6 @@
 import type { Failure } from '../store/store.js';
 import type { Message } from './message.js';
 
-/** How a worker may end a request that it could not do; anything else is worth another attempt. */
-export const NOT_READY = 503;
-export const BAD_INPUT = 400;
-
 /** Why an attempt failed whose worker is not there any more. */
 export const SESSION_ENDED = 'the session of the worker ended';
 

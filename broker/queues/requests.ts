@@ -6,9 +6,7 @@ import { PROGRESS_KIND, STATUS } from '../../protocol/index.js';
 import { newServiceCounters } from '../counters.js';
 import type { Session } from '../sessions/session.js';
 import {
-  BAD_INPUT,
   goesAlone,
-  NOT_READY,
   NOT_READY_DELAY_MS,
   noteFailure,
   retryDelayMs,
@@ -120,7 +118,8 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
     const { messageBytesMax } = this.context.limits;
     const bytes = contentBytes(content);
     if (bytes > messageBytesMax) {
-      this.confirm(held, BAD_INPUT, `the reply is refused: ${tooLarge(bytes, messageBytesMax)}`);
+      const reason = `the reply is refused: ${tooLarge(bytes, messageBytesMax)}`;
+      this.confirm(held, STATUS.BAD_INPUT, reason);
       return;
     }
     this.#letGo(held);
@@ -235,13 +234,13 @@ export abstract class RequestQueue extends KeptQueue implements RequestKeeper {
     reason: string,
   ): void {
     const failure = { worker, reason };
-    if (statusCode === NOT_READY) {
+    if (statusCode === STATUS.NOT_READY) {
       message.attempts--;
       this.#tryAgain(message, failure, NOT_READY_DELAY_MS);
       return;
     }
     this.#noteFailure(message, failure);
-    if (statusCode === BAD_INPUT) {
+    if (statusCode === STATUS.BAD_INPUT) {
       this.sharing.refused(message, worker, reason);
       this.#bury(message, reason);
     } else this.#tryAgain(message, failure, retryDelayMs(message.attempts));

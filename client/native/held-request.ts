@@ -3,7 +3,7 @@
 // is lost, its signal fires, and nothing more is said of it but that the handler
 // has stopped.
 import { encode } from '@msgpack/msgpack';
-import { PROGRESS_KIND, type NativeCommand } from '../../protocol/index.js';
+import { PROGRESS_KIND, STATUS, type NativeCommand } from '../../protocol/index.js';
 import { encodeBody } from '../body.js';
 import type { Timer } from '../clock.js';
 import { MlmError } from '../errors.js';
@@ -14,8 +14,6 @@ import { HeldDelivery } from './held.js';
 
 /** Between two words about the progress of one request, at least, ms. */
 const PROGRESS_EVERY_MS = 100;
-/** Says that the handler of a request that was taken back has stopped. */
-const NOT_READY = 503;
 
 export class HeldRequest implements RequestContext {
   readonly #room: Room;
@@ -103,7 +101,7 @@ export class HeldRequest implements RequestContext {
   /** Says the reply. The last progress goes before it. */
   reply(content: readonly Buffer[]): void {
     this.#sayLastProgress();
-    if (this.#revoked) this.#held.settle(NOT_READY, 'stopped');
+    if (this.#revoked) this.#held.settle(STATUS.NOT_READY, 'stopped');
     else this.#held.reply(content);
   }
 

@@ -18,17 +18,14 @@ import { Lease } from './lease.js';
 import type { Member } from './session.js';
 
 const UNBOUNDED = { messagesMax: Infinity, bytesMax: Infinity };
-const BAD_INPUT = 400;
-/** Another worker is to have it; the attempt does not count. */
-const NOT_READY = 503;
 
 /** How the broker is told what became of an attempt; docs/protocol.md, "Deliveries". */
 const STATUS_OF = {
   failed: STATUS.FAILED,
   transient: STATUS.FAILED,
   'out-of-memory': STATUS.FAILED,
-  'bad-input': BAD_INPUT,
-  'not-ready': NOT_READY,
+  'bad-input': STATUS.BAD_INPUT,
+  'not-ready': STATUS.NOT_READY,
 } as const;
 
 /** An offer, and what waits for the broker's word about it. */
@@ -268,7 +265,7 @@ export class NativeServices implements ServiceVerbs, Member {
       }
       case 'stopped':
       case 'overloaded':
-        held.settle(NOT_READY, 'this worker has stopped');
+        held.settle(STATUS.NOT_READY, 'this worker has stopped');
     }
   }
 
@@ -276,7 +273,7 @@ export class NativeServices implements ServiceVerbs, Member {
   #reply(held: HeldRequest, content: Buffer[]): void {
     const tooLarge = held.whyTooLarge(content);
     if (tooLarge === undefined) held.reply(content);
-    else held.settle(BAD_INPUT, `bad-input: ${tooLarge}`);
+    else held.settle(STATUS.BAD_INPUT, `bad-input: ${tooLarge}`);
   }
 }
 
