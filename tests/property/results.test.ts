@@ -1,8 +1,8 @@
 // Results that are used again, against what must hold whatever happens: workers of
 // two versions that come, go, fail and keep results or not, requesters that cancel,
 // deadlines, keys, a disk that fails, brokers that are killed. Each request comes to
-// exactly one end, a result that was made for its input; nothing is lost, and what
-// is known is not made again.
+// exactly one end, and to a reply that was made for its input, unless somebody said
+// otherwise; none is lost; and what is known is not made again.
 import fc from 'fast-check';
 import { World } from '../support/broker-world.js';
 import { ask } from '../support/cached-service.js';
@@ -18,6 +18,8 @@ import { LateStore } from '../support/late-store.js';
 const TIMES = Number(process.env['MLM_PROPERTY_RUNS'] ?? 1);
 const PATIENCE_MS = 60_000 * TIMES;
 const WORKERS = 3;
+/** The broker's own, unless told. */
+const ATTEMPTS_MAX = 5;
 const LONG_MS = 70_000;
 
 const which = fc.nat(20);
@@ -89,8 +91,12 @@ interface Known {
   /** True once the broker said that it has it. */
   accepted: boolean;
   readonly ends: string[];
-  /** True where it may have ended without a word, in a broker that was killed. */
+  /** True where it may end otherwise than with a reply. */
+  mayFail: boolean;
+  /** True where it may have ended so without a word, in a broker that was killed. */
   unsure: boolean;
+  /** True where it had ended when a broker was killed: its end may come again. */
+  mayEndAgain: boolean;
 }
 
 interface Working {
@@ -102,14 +108,26 @@ interface Working {
   readonly begunAs: Map<number, string>;
 }
 
+/** What results are known by. */
+function resultName({ body, wants }: Asked, version: string): string {
+  const { needs } = (wants ?? {}) as { needs?: unknown };
+  return JSON.stringify([body, needs, version]);
+}
+
 class Run {
   store = new LateStore();
   world = new World(this.store);
   readonly faults: string[] = [];
+  /** Requests that were answered with the result of another one. */
+  reused = 0;
   readonly requests = new Map<string, Known>();
   readonly sendings = new Map<number, Known>();
   workers: (Working | undefined)[] = [];
   asks!: FakeNativePeer;
+  /** The results that are known. */
+  readonly #results = new Set<string>();
+  /** Under what the result of a request is kept, by tracker; empty where it is not. */
+  readonly #madeAs = new Map<string, string>();
   #trackers = 0;
   #starts = 0;
   #answered = false;
@@ -144,6 +162,7 @@ class Run {
       case 'cancel': {
         const known = [...this.requests.values()].at(-1 - operation.which);
         if (known !== undefined) {
+          known.mayFail = true;
           this.asks.call('request.cancel', { service: 's', tracker: known.tracker });
         }
         break;
@@ -163,6 +182,7 @@ class Run {
         break;
       case 'disk':
         this.store.failing = operation.fails;
+        this.#forgetResults();
         break;
       case 'kill':
         await this.#restart(operation.lucky);
@@ -173,7 +193,9 @@ class Run {
   #ask(asked: Asked): void {
     const { body, key, priority, delay, timeout, deadline, wants } = asked;
     const tracker = `t${++this.#trackers}`;
-    const known = { tracker, asked, accepted: false, ends: [], unsure: false };
+    const mayFail = timeout > 0 || deadline > 0;
+    const doubts = { mayFail, unsure: false, mayEndAgain: false };
+    const known = { tracker, asked, accepted: false, ends: [], ...doubts };
     this.requests.set(tracker, known);
     const terms = { key, priority, delay, timeout, deadline, wants };
     this.asks.send(ask(tracker, body, terms));
@@ -193,17 +215,34 @@ class Run {
     const [held] = worker?.held.splice(at % (worker.held.length || 1), 1) ?? [];
     if (worker === undefined || held === undefined) return;
     const { delivery, epoch, content } = held;
+    const madeAs = this.store.failing ? undefined : worker.begunAs.get(delivery);
+    if (status === 0) this.#madeAs.set(held.tracker, madeAs ?? '');
     const made = Buffer.from(`${content[0]?.toString() ?? ''} by ${worker.peer.address}`);
+    if (status === 300 || status === 400) this.#mayFail(content);
     if (status !== 0) worker.peer.send(nativeConfirm(held, status));
     else worker.peer.send({ name: 'REPLY', delivery, epoch, content: [made] });
   }
 
+  /** Others with the same input may be told of it, too. */
+  #mayFail([body]: readonly Buffer[]): void {
+    for (const known of this.requests.values()) {
+      if (known.asked.body === body?.toString()) known.mayFail = true;
+    }
+  }
+
   async #restart(lucky: boolean): Promise<void> {
     const { clock } = this.world;
+    const wasIdle = this.store.idle;
     this.store = this.store.kill(lucky);
     await this.world.stop();
-    // What was not told is told by nobody.
-    for (const known of this.requests.values()) known.unsure = true;
+    // Where all was on the disk, all goes on as it was. Else who had been told may be told
+    // again, and a failure that was not told is told by nobody.
+    for (const known of wasIdle ? [] : this.requests.values()) {
+      if (known.ends.length > 0) known.mayEndAgain = true;
+      else if (!known.accepted || known.mayFail) known.unsure = true;
+    }
+    if (!wasIdle) this.#forgetResults();
+    this.reused += this.world.broker.counters.resultsReused;
     this.workers = [];
     this.world = new World(this.store);
     this.world.clock.advance(clock.nowMs());
@@ -240,6 +279,7 @@ class Run {
         this.#end(said.tracker, 'reply');
         const known = this.requests.get(said.tracker);
         const made = `${known?.asked.body ?? ''} by ${said.sender}`;
+        if (known !== undefined) this.#keep(known.asked, this.#madeAs.get(said.tracker) ?? '');
         if (said.content[0]?.toString() !== made) this.faults.push(`${said.tracker}: not ${made}`);
         this.#answered = true;
         this.asks.send(nativeConfirm(said));
@@ -247,12 +287,22 @@ class Run {
     }
   }
 
+  #keep(asked: Asked, version: string): void {
+    if (version !== '') this.#results.add(resultName(asked, version));
+  }
+
+  /** A disk that takes nothing loses results. */
+  #forgetResults(): void {
+    this.#results.clear();
+    this.#madeAs.clear();
+  }
+
   #end(tracker: string, end: string): void {
     const known = this.requests.get(tracker);
     if (known === undefined) return;
     known.ends.push(end);
     // A reply that was not confirmed in time for the disk comes again.
-    if (known.ends.length > 1 && !known.unsure) {
+    if (known.ends.length > 1 && !known.mayEndAgain) {
       this.faults.push(`${tracker} ended twice: ${known.ends.join(', ')}`);
     }
   }
@@ -287,11 +337,15 @@ class Run {
   #checkGiven({ tracker, attempt }: SaidBy<'SERVICE DELIVER'>, worker: Working): void {
     const known = this.requests.get(tracker);
     if (known === undefined) return;
-    if (known.ends.length > 0 && !known.unsure)
+    if (attempt >= ATTEMPTS_MAX) known.mayFail = true;
+    if (known.ends.length > 0 && !known.mayEndAgain)
       this.faults.push(`${tracker} was run after its end`);
     const { body, wants } = known.asked;
     const { needs, fresh } = (wants ?? {}) as { needs?: unknown; fresh?: boolean };
     if (worker.version === '' || fresh === true || attempt > 1) return;
+    if (this.#results.has(resultName(known.asked, worker.version))) {
+      this.faults.push(`${tracker} is run, though its result is known`);
+    }
     // Nobody else is at it, of those that would do for this one, too.
     for (const other of this.workers) {
       for (const held of other?.held ?? []) {
@@ -332,8 +386,12 @@ class Run {
     await this.settle();
     const [service] = await this.world.view<{ requests: number; bytes: number }[]>('services');
     expect(service).toMatchObject({ requests: 0, bytes: 0 });
-    for (const { tracker, accepted, ends, unsure } of this.requests.values()) {
+    this.reused += this.world.broker.counters.resultsReused;
+    for (const { tracker, accepted, ends, mayFail, unsure } of this.requests.values()) {
       if (accepted && ends.length === 0 && !unsure) this.faults.push(`${tracker} is lost`);
+      if (accepted && !mayFail && !ends.includes('reply')) {
+        this.faults.push(`${tracker} has no reply, but ${ends.join(', ')}`);
+      }
     }
     expect(this.faults).toEqual([]);
   }
@@ -342,6 +400,7 @@ class Run {
 it(
   'every request has one end, and no run is made twice at a time',
   async () => {
+    let reused = 0;
     const histories = fc.array(operations, { minLength: 5, maxLength: 60, size: 'max' });
     await fc.assert(
       fc.asyncProperty(histories, async (history) => {
@@ -350,12 +409,14 @@ it(
         try {
           for (const operation of history) await run.play(operation);
           await run.finish();
+          reused += run.reused;
         } finally {
           await run.world.stop();
         }
       }),
       { numRuns: 60 * TIMES, timeout: 30_000 },
     );
+    expect(reused).toBeGreaterThan(0);
   },
   PATIENCE_MS,
 );
