@@ -6,16 +6,29 @@ import { dirname } from 'node:path';
 
 export const DISK_FULL = 'the disk is full, or fails';
 
+/** Where the commit log of a database lies. */
+export function logPathsOf(file: string): readonly [string, string] {
+  return [`${file}-log-1`, `${file}-log-2`];
+}
+
 export class DatabaseFile {
   readonly path: string;
   readonly #inode: number | undefined;
+  /** The files without which it is not whole, by path. */
+  readonly #beside: ReadonlyMap<string, number | undefined>;
+  /** One of these that was not there any more when last looked for. */
+  #missing: string | undefined;
   /** Octets of the smallest commit that the disk did not take since it took one. */
   #tooMuch = Infinity;
 
-  /** @param path a file that is there */
-  constructor(path: string) {
+  /**
+   * @param path a file that is there
+   * @param beside files that are there, too, and without which it is not whole
+   */
+  constructor(path: string, beside: readonly string[] = []) {
     this.path = path;
     this.#inode = inodeOf(path);
+    this.#beside = new Map(beside.map((each) => [each, inodeOf(each)]));
   }
 
   /**
@@ -32,12 +45,22 @@ export class DatabaseFile {
     throw new Error(DISK_FULL);
   }
 
-  /** @throws {Error} where it is not the file any more that was opened */
+  /**
+   * @throws {Error} where it is not the file any more that was opened, or one of those
+   *   beside it was not when they were last looked for
+   */
   requireThere(): void {
-    if (inodeOf(this.path) === this.#inode) return;
+    if (this.#missing !== undefined) this.lookBeside();
+    const gone = inodeOf(this.path) === this.#inode ? this.#missing : this.path;
+    if (gone === undefined) return;
     throw new Error(
-      `${this.path} was removed or replaced while the broker runs; put it back, or start the broker again`,
+      `${gone} was removed or replaced while the broker runs; put it back, or start the broker again`,
     );
+  }
+
+  /** Looks for the files beside it; that is not done for each commit, for it takes its time. */
+  lookBeside(): void {
+    this.#missing = [...this.#beside].find(([path, inode]) => inodeOf(path) !== inode)?.[0];
   }
 
   /** A commit has succeeded. */

@@ -137,6 +137,7 @@ export class LmdbWriter {
       this.#leaving = leaving;
       this.#waiting = new Map();
       try {
+        this.#parts.file.lookBeside();
         await this.#write(leaving.values(), this.#parts.log?.last ?? 0);
         this.#tookOver();
       } catch (cause) {

@@ -8,7 +8,7 @@ import { lastSequenceOf, lastTimeOf, type Block } from '../../protocol/records.j
 import { silentLogger, type Logger } from '../log.js';
 import type { Change } from './changes.js';
 import { CommitLog, HAS_DURABLE_WRITES, readCommitLog } from './commit-log.js';
-import { DatabaseFile } from './database-file.js';
+import { DatabaseFile, logPathsOf } from './database-file.js';
 import { decodeKept, encodeKept } from './kept-codec.js';
 import {
   blockBytesOf,
@@ -72,15 +72,20 @@ export class LmdbStore implements Store {
     { root, whyFailed }: OpenDatabase,
     { flush, log: logger = silentLogger }: LmdbStoreOptions,
   ) {
-    this.#file = new DatabaseFile(file);
     this.#root = root;
     this.#tables = tablesOf(root);
+    const logPaths = flush && HAS_DURABLE_WRITES ? logPathsOf(file) : undefined;
+    if (logPaths !== undefined) recover(logPaths, root, this.#tables);
+    for (const { key, value } of this.#tables.streams.getRange()) this.#loadLog(key, value);
+    // What holds files open comes last: from here on, nothing fails.
+    const log = logPaths && new CommitLog(logPaths, appliedOf(this.#tables));
+    this.#file = new DatabaseFile(file, logPaths);
     this.#writer = new LmdbWriter({
       file: this.#file,
       root,
       tables: this.#tables,
       whyFailed,
-      log: flush && HAS_DURABLE_WRITES ? openLog(file, root, this.#tables) : undefined,
+      log,
       logger,
       written: (commit) => {
         this.#recents.written(commit);
@@ -88,7 +93,6 @@ export class LmdbStore implements Store {
         root.resetReadTxn();
       },
     });
-    for (const { key, value } of this.#tables.streams.getRange()) this.#loadLog(key, value);
   }
 
   /**
@@ -372,10 +376,11 @@ function newLog(id: number, name: string, { bytes, lastSequence }: LogExtent): L
   };
 }
 
-/** Opens the commit log of a database, which takes over what it does not have yet. */
-function openLog(file: string, root: RootDatabase<Buffer, Buffer>, tables: Tables): CommitLog {
-  const paths = [`${file}-log-1`, `${file}-log-2`] as const;
-  const commits = readCommitLog(paths, appliedOf(tables));
-  apply(root, tables, commits);
-  return new CommitLog(paths, appliedOf(tables));
+/** Has a database take over what its commit log holds and it does not have yet. */
+function recover(
+  paths: readonly string[],
+  root: RootDatabase<Buffer, Buffer>,
+  tables: Tables,
+): void {
+  apply(root, tables, readCommitLog(paths, appliedOf(tables)));
 }

@@ -1,7 +1,7 @@
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseFile } from '../../../broker/store/database-file.js';
+import { DatabaseFile, logPathsOf } from '../../../broker/store/database-file.js';
 
 /** More than any disk has. */
 const HUGE = 2 ** 62;
@@ -46,4 +46,17 @@ it('that is gone, or another one, is named', () => {
   expect(check(1, true)).toThrow(`${path} was removed or replaced`);
   rmSync(folder, { recursive: true });
   expect(check(1)).toThrow('start the broker again');
+});
+
+it('lacks what lay beside it, once that was looked for, and until it is there again', () => {
+  const [log, other] = logPathsOf(path);
+  for (const each of [log, other]) writeFileSync(each, 'x');
+  file = new DatabaseFile(path, [log, other]);
+  file.lookBeside();
+  expect(check(1)).not.toThrow();
+  renameSync(other, join(folder, 'away'));
+  file.lookBeside();
+  expect(check(1)).toThrow(`${other} was removed or replaced`);
+  renameSync(join(folder, 'away'), other);
+  expect(check(1)).not.toThrow();
 });

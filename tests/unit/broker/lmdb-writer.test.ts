@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { silentLogger } from '../../../broker/log.js';
 import type { Change } from '../../../broker/store/changes.js';
 import { CommitLog } from '../../../broker/store/commit-log.js';
-import { DatabaseFile } from '../../../broker/store/database-file.js';
+import { DatabaseFile, logPathsOf } from '../../../broker/store/database-file.js';
 import { appliedOf, LmdbWriter, tablesOf, type Tables } from '../../../broker/store/lmdb-writer.js';
 import { openDatabase, type OpenDatabase } from '../../../broker/store/open-database.js';
 
@@ -39,7 +39,7 @@ beforeEach(() => {
   [written, explained, logged, failure] = [[], [], [], ''];
   tell = () => undefined;
   opened = new Promise((resolve) => (open = resolve));
-  log = new CommitLog([`${file}-log-1`, `${file}-log-2`], 0, FILE_BYTES);
+  log = new CommitLog(logPathsOf(file), 0, FILE_BYTES);
   writer = writerWith(log);
 });
 afterEach(async () => {
@@ -52,7 +52,7 @@ afterEach(async () => {
 function writerWith(given: CommitLog): LmdbWriter {
   const { root, whyFailed } = database;
   return new LmdbWriter({
-    file: new DatabaseFile(file),
+    file: new DatabaseFile(file, logPathsOf(file)),
     root: {
       batch: async (action) => {
         await opened;
@@ -151,4 +151,17 @@ it('has the database say that it is beyond what the log could not write, and may
     expect(appliedOf(tables)).toBe(commit);
   }
   await broken.close();
+});
+
+it('refuses commits once a file of the log is gone; the database has what was in it', async () => {
+  open();
+  await writer.commit(put('a'));
+  const [gone] = logPathsOf(file);
+  rmSync(gone);
+  await writer.commit(put('b'));
+  await untilWritten(2);
+  expect(isIn('a') && isIn('b')).toBe(true);
+  for (const bytes of [10, 300 * 1024]) {
+    await expect(writer.commit(put('c', bytes))).rejects.toThrow(`${gone} was removed or replaced`);
+  }
 });
