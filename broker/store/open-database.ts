@@ -2,11 +2,12 @@
 // errors with words that tell what to do, and not by LMDB on standard error.
 // What is kept in the database is not its business.
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { basename } from 'node:path';
 import * as lmdb from 'lmdb';
 import type { RootDatabase } from 'lmdb';
 import { checkDatabase } from './check-database.js';
 import { DataDirectoryError } from './data-directory.js';
-import { DISK_FULL } from './database-file.js';
+import { DISK_FULL, logPathsOf } from './database-file.js';
 
 /** LMDB reports the first where the disk took less than it was given, the second where nothing. */
 const [EIO, ENOSPC] = [5, 28];
@@ -70,12 +71,18 @@ export function openingError(file: string, cause: unknown): DataDirectoryError {
       cause,
     });
   }
-  // The system's own refusals have names; LMDB's have numbers, or none.
-  if (typeof code === 'string') {
+  // The system's own refusals have names; LMDB's have numbers, or none. Where what was
+  // read is less than it says, that has a name, too.
+  if (typeof code === 'string' && !code.startsWith('ERR_')) {
     return new DataDirectoryError(`cannot open ${file}: ${message}`, { cause });
   }
+  // Without the database that they follow on, they are of no use, or worse.
+  const logs = logPathsOf(file)
+    .filter(existsSync)
+    .map((path) => basename(path));
   return new DataDirectoryError(
-    `${file} is damaged (${message}); restore it from a backup, or move it away to start empty`,
+    `${file} is damaged (${message}); restore it from a backup, or move it away to start empty` +
+      (logs.length === 0 ? '' : `, in both cases together with ${logs.join(' and ')}`),
     { cause },
   );
 }

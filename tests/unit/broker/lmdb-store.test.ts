@@ -1,10 +1,13 @@
 // The store on disk, opened again: what it kept, queue by queue.
 import fc from 'fast-check';
-import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readlinkSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { logPathsOf } from '../../../broker/store/database-file.js';
 import { decodeKept, encodeKept } from '../../../broker/store/kept-codec.js';
 import { LmdbStore } from '../../../broker/store/lmdb.js';
+import { tablesOf } from '../../../broker/store/lmdb-writer.js';
+import { openDatabase } from '../../../broker/store/open-database.js';
 import { PLAIN_KEPT, type KeptMessage } from '../../../broker/store/store.js';
 import { BlockWriter, lastSequenceOf, readUInt64 } from '../../../protocol/records.js';
 import { range } from '../../support/sessions.js';
@@ -21,7 +24,7 @@ let folder = '';
 let store: LmdbStore;
 
 beforeEach(() => {
-  folder = mkdtempSync(join(tmpdir(), 'malamute-test-'));
+  folder = mkdtempSync(join(realpathSync(tmpdir()), 'malamute-test-'));
   store = open();
 });
 afterEach(async () => {
@@ -105,6 +108,28 @@ describe('kept messages', () => {
     expect(found).toEqual([1, 3]);
   });
 });
+
+it('a store that is damaged says so, and leaves none of its files open', async () => {
+  const file = join(folder, 'damaged.mdb');
+  const { root } = openDatabase(file, { flush: true });
+  // A stream of which too little is said.
+  await tablesOf(root).streams.put(Buffer.from('s'), Buffer.from([1]));
+  await root.close();
+  expect(() => LmdbStore.open(file, { flush: true })).toThrow(`${file} is damaged`);
+  const [one, two] = logPathsOf(file);
+  expect(openFiles().filter((path) => path === one || path === two)).toEqual([]);
+});
+
+function openFiles(): string[] {
+  return readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      // It was what read the folder.
+      return '';
+    }
+  });
+}
 
 it('a kept message is itself again, and keeps nothing of the octets it was read from', () => {
   const message: KeptMessage = {
