@@ -8,7 +8,15 @@
 //
 // Numbers rise by one. The crc is of the number and the payload. What follows the
 // last record of a file is nothing, or older records, with lower numbers.
-import { closeSync, constants, fsyncSync, openSync, readFileSync, writev } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  writev,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
@@ -223,7 +231,9 @@ export class CommitLog {
 
 function openFile(path: string): File {
   const descriptor = openSync(path, FLAGS, 0o600);
-  return { path, descriptor, end: 0, size: 0, last: 0 };
+  // Room that it has needs not be made again. What stands there has lower numbers.
+  const { size } = fstatSync(descriptor);
+  return { path, descriptor, end: 0, size, last: 0 };
 }
 
 /** A file that was just made is there after a power failure, too. */

@@ -125,6 +125,17 @@ it('that is no log at all is empty', () => {
   expect(readCommitLog(paths, 0)).toEqual([]);
 });
 
+it('is written over, record by record, once it is opened again; what is left of before does not count', async () => {
+  const before = open();
+  for (const n of range(1, 5)) await before.append(payload(`${n}`));
+  const whole = readFileSync(paths[0]);
+  const after = open(5);
+  for (const n of range(6, 7)) await after.append(payload(`${n}`));
+  const bytes = HEADER_BYTES + 100;
+  expect(readFileSync(paths[0]).subarray(2 * bytes)).toEqual(whole.subarray(2 * bytes));
+  expect(numbersOf(5)).toEqual([6, 7]);
+});
+
 it('takes nothing while a record may be there that it could not write, until the database is beyond it', async () => {
   // Takes nothing, whoever asks it; the other file would.
   symlinkSync('/dev/full', paths[0]);
