@@ -74,15 +74,17 @@ export class Commits {
   }
 
   async #await(durable: Promise<void>, members: Member[]): Promise<void> {
-    try {
-      await durable;
-      this.#underWay = undefined;
+    const failure = await durable.then(
+      () => undefined,
+      (cause: unknown) => ({ cause }),
+    );
+    this.#underWay = undefined;
+    if (failure === undefined) {
       this.#recovered();
       tell(members);
-    } catch (cause) {
-      this.#underWay = undefined;
+    } else {
       const isAwaited = this.#gathering.size > 0;
-      this.#fail(members, cause);
+      this.#fail(members, failure.cause);
       // What is only to be tried again must not be tried again and again.
       if (!isAwaited && this.#gathering.size > 0) {
         this.#events.retry();
