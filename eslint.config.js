@@ -11,8 +11,12 @@ const drivers = [
   { name: 'winston', message: 'Only broker/log.ts imports winston.' },
 ];
 
-/** Forbids folders and drivers to the files given, but for the drivers they own. */
-function walls(files, { folders = [], owns = [], ignores = [] }) {
+/**
+ * Forbids folders and drivers to the files given, but for the drivers they own.
+ *
+ * @param above of the folder above, only these files
+ */
+function walls(files, { folders = [], owns = [], ignores = [], above }) {
   return {
     files,
     ignores,
@@ -21,13 +25,23 @@ function walls(files, { folders = [], owns = [], ignores = [] }) {
         'error',
         {
           paths: drivers.filter((driver) => !owns.includes(driver.name)),
-          patterns: folders.map((folder) => ({
-            group: ['./', '../', '../../', '../../../'].map((up) => `${up}${folder}/**`),
-            message: `This folder must not import ${folder}/ (docs/guide.md, "Layout").`,
-          })),
+          patterns: [
+            ...folders.map((folder) => ({
+              group: ['./', '../', '../../', '../../../'].map((up) => `${up}${folder}/**`),
+              message: `This folder must not import ${folder}/ (docs/guide.md, "Layout").`,
+            })),
+            ...(above === undefined ? [] : [onlyAbove(above)]),
+          ],
         },
       ],
     },
+  };
+}
+
+function onlyAbove(files) {
+  return {
+    group: ['../[a-z]*', ...files.map((file) => `!../${file}`)],
+    message: `Of the folder above, this one imports ${files.join(' and ')} only (docs/guide.md, "Layout").`,
   };
 }
 
@@ -71,7 +85,11 @@ export default tseslint.config(
   walls(['protocol/**/*.ts'], { folders: notProtocol }),
   walls(['broker/**/*.ts'], { folders: notBroker }),
   walls(['broker/transport.ts'], { folders: notBroker, owns: ['zeromq'] }),
-  walls(['broker/store/**/*.ts'], { folders: notBroker, owns: ['lmdb'] }),
+  walls(['broker/store/**/*.ts'], {
+    folders: notBroker,
+    owns: ['lmdb'],
+    above: ['deque.js', 'log.js'],
+  }),
   // winston's types declare its transport classes as interfaces, which this rule misreads.
   {
     files: ['broker/log.ts'],
