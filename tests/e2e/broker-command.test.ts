@@ -7,7 +7,8 @@ import { connect as dial, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { connect, type MlmClient } from '../../client/index.js';
 import { PATIENCE_MS, readReadyFile, useProcesses, type Child } from '../support/processes.js';
-import { failureOf, until } from '../support/sessions.js';
+import { useRawClients } from '../support/raw-client.js';
+import { failureOf, range, until } from '../support/sessions.js';
 
 const BROKER = join(process.cwd(), 'dist', 'broker', 'main.js');
 const MLM = join(process.cwd(), 'dist', 'client', 'commands', 'mlm.js');
@@ -15,7 +16,6 @@ const ANY_PORT = ['--bind', 'tcp://127.0.0.1:*'];
 const HELP = '"mlm-broker --help" lists the options';
 const LISTENING = /^listening on tcp:/;
 
-const processes = useProcesses();
 const clients = new Set<MlmClient>();
 const sockets = new Set<Socket>();
 
@@ -25,6 +25,9 @@ afterEach(async () => {
   await Promise.all([...clients].map((client) => client.close()));
   clients.clear();
 });
+const rawClients = useRawClients();
+// The broker is ended last.
+const processes = useProcesses();
 
 interface Ended {
   readonly code: number | null;
@@ -145,6 +148,17 @@ it('removes its ready file at SIGTERM, and only its own', async () => {
   writeFileSync(readyFile, '{"pid": 1, "endpoints": []}');
   expect(await second.stop()).toEqual({ code: 0, signal: null });
   expect(existsSync(readyFile)).toBe(true);
+});
+
+it('ends at once at a second signal, though a client does not read what waits for it', async () => {
+  const patient = ['--timeout', '3600000', '--drain-timeout', '600000'];
+  const { child, endpoint } = await start('--ephemeral', ...patient);
+  await rawClients.open(endpoint, 'deaf', { receiveHighWaterMark: 1 });
+  const sender = await client(endpoint);
+  const body = Buffer.alloc(10_000);
+  await Promise.all(range(1, 5000).map((n) => sender.sendTo('deaf', `${n}`, body)));
+  child.signal('SIGTERM');
+  expect(await child.signalAgain('SIGTERM')).toEqual({ code: 130, signal: null });
 });
 
 it('goes on where nobody reads its output any more', async () => {
