@@ -1,6 +1,6 @@
 // The options of `mlm work SERVICE -- COMMAND` as the configuration of one
 // service, so that they are checked as a file is, and complaints name options.
-import { usageError } from '../../client/commands/shared/failure.js';
+import { namedValue, readLabels } from '../../client/commands/shared/written-labels.js';
 import { dotted, type KeyPath, type Source } from '../commands/config/problems.js';
 import type { WorkArguments } from './work.js';
 
@@ -42,7 +42,7 @@ export function writtenOptions(service: string, given: WorkArguments): unknown {
     command: given.command,
     pattern: given.pattern,
     capacity: capacity === undefined ? undefined : numberOr(capacity),
-    labels: label && mapValues(pairs('label', label), labelValue),
+    labels: label && readLabels('label', label),
     input: files === undefined ? input : { stdin: input, files },
     output: outputFile === undefined ? output : { stdout: output, files: filesOf(outputFile) },
     cache: cacheOf(given),
@@ -56,7 +56,7 @@ export function writtenOptions(service: string, given: WorkArguments): unknown {
     exitCodes: exitCode && pairs('exit-code', exitCode),
     persistent: given.persistent,
     startLimit: given.startLimit,
-    readyLabels: readyLabel && mapValues(pairs('ready-label', readyLabel), labelValue),
+    readyLabels: readyLabel && readLabels('ready-label', readyLabel),
   };
   return { services: { [service]: said(written) } };
 }
@@ -77,23 +77,7 @@ function said(map: object): Record<string, unknown> {
 
 /** @throws {CommandError} */
 function pairs(option: string, given: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    given.map((text) => {
-      const sign = text.indexOf('=');
-      if (sign > 0) return [text.slice(0, sign), text.slice(sign + 1)];
-      throw usageError(`--${option}: write NAME=VALUE, not "${text}"`);
-    }),
-  );
-}
-
-function mapValues(map: Record<string, string>, change: (text: string) => unknown) {
-  return Object.fromEntries(Object.entries(map).map(([name, text]) => [name, change(text)]));
-}
-
-/** As YAML would read it. */
-function labelValue(text: string): unknown {
-  if (text === 'true' || text === 'false') return text === 'true';
-  return numberOr(text);
+  return Object.fromEntries(given.map((text) => namedValue(option, text)));
 }
 
 function numberOr(text: string): unknown {
