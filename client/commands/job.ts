@@ -15,10 +15,11 @@ import {
 } from './shared/arguments.js';
 import { BODY, readBody, type BodyArguments } from './shared/body-input.js';
 import type { Command, Context } from './shared/command.js';
-import { CommandError, usageError } from './shared/failure.js';
+import { CommandError, unlessInterrupted, usageError } from './shared/failure.js';
 import { tellSession } from './shared/follow.js';
 import { withClient, type SessionKind } from './shared/session.js';
 import { showFields, showTable } from './shared/show.js';
+import { readLabels } from './shared/written-labels.js';
 
 interface JobArguments extends BrokerArguments, BodyArguments, WatchArguments {
   readonly action: string;
@@ -186,19 +187,9 @@ function labels(name: string, describe: string): Options {
     coerce: (given: string | readonly string[] | undefined) => {
       if (given === undefined) return undefined;
       const texts = typeof given === 'string' ? [given] : given;
-      return Object.fromEntries(texts.map((text) => labelOf(name, text)));
+      return readLabels(name, texts);
     },
   };
-}
-
-function labelOf(name: string, text: string): [string, unknown] {
-  const [, label, value = ''] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
-  if (label === undefined) throw usageError(`--${name} takes LABEL=VALUE, not "${text}"`);
-  try {
-    return [label, JSON.parse(value)];
-  } catch {
-    return [label, value];
-  }
 }
 
 function statesOf(text: string): string[] {
@@ -266,7 +257,8 @@ export const jobCommand: Command<JobArguments> = {
     const action = actionOf(ACTIONS, given.action);
     await withClient('job', given, context, { kind: action.session }, async (client) => {
       if (action.session === 'following') tellSession(client, context);
-      await action.run(client, given, context);
+      // Whatever is waited for: the broker may be away.
+      await unlessInterrupted(action.run(client, given, context), context.signal);
     });
   },
 };

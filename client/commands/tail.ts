@@ -1,15 +1,9 @@
 // `mlm tail`, and `mlm-tail`: follows a stream and prints what is sent to it,
 // from any place of its log, up to any place, and into a file where wished.
-import {
-  MlmError,
-  type From,
-  type MlmClient,
-  type StreamMessage,
-  type StreamReader,
-} from '../index.js';
+import { type From, type MlmClient, type StreamMessage, type StreamReader } from '../index.js';
 import { BROKER_OPTIONS, oneText, type BrokerArguments } from './shared/arguments.js';
 import type { Command, Context } from './shared/command.js';
-import { CommandError, usageError } from './shared/failure.js';
+import { CommandError, interruption, usageError } from './shared/failure.js';
 import {
   endOf,
   FOLLOW_OPTIONS,
@@ -101,7 +95,11 @@ export const tailCommand: Command<TailArguments> = {
     formOf(given);
     await withClient('tail', given, context, { kind: 'following' }, async (client) => {
       checkSession(client, given);
-      tellSession(client, context);
+      tellSession(client, context, () =>
+        client.protocol === 'native'
+          ? 'going on after the last message'
+          : 'what was sent to streams meanwhile was missed',
+      );
       const { stream, until } = tail;
       const end = until === undefined ? undefined : await StreamEnd.find(client, stream, until);
       const recorder = await recorderOf(tail, given);
@@ -203,7 +201,7 @@ async function follow(
   const coming = recorder && ((messages: readonly StreamMessage[]) => recorder.add(messages));
   const amount = await printAll({ lists, where: { stream }, coming, printed }, given, context);
   const isEarly = end !== undefined && amount !== given.n && !end.isReached(reader.position);
-  if (isEarly && context.signal.aborted) throw new MlmError('ABORTED', 'ended before its end');
+  if (isEarly && context.signal.aborted) throw interruption();
 }
 
 function described({ stream, pattern, until }: Tail, { endpoint }: MlmClient): string {

@@ -6,6 +6,7 @@ import { type MlmClient } from '../index.js';
 import { BROKER_OPTIONS, wholeNumber, type BrokerArguments } from './shared/arguments.js';
 import type { Command, Context } from './shared/command.js';
 import { endOf, tellSession } from './shared/follow.js';
+import { isSilence } from './shared/introspection.js';
 import { safeJson } from './shared/safe-text.js';
 import { withClient } from './shared/session.js';
 import { Screen } from './top/screen.js';
@@ -108,8 +109,12 @@ async function* looks(
   return undefined;
 }
 
-/** @returns undefined where there is no session, or the user ends it */
-async function lookOnce(
+/**
+ * @param last the look before; none at first
+ * @returns undefined where there is no session, no answer this time, or the user ends it
+ * @throws {CommandError} where the broker does not tell about itself; {MlmError}
+ */
+export async function lookOnce(
   client: MlmClient,
   last: Snapshot | undefined,
   stop: AbortSignal,
@@ -123,6 +128,8 @@ async function lookOnce(
     return await look(client, last, signal);
   } catch (error) {
     if (signal.aborted) return undefined;
+    // It has told of itself before: it has much to do, or is about to end.
+    if (last !== undefined && isSilence(error)) return undefined;
     throw error;
   } finally {
     client.off('disconnected', onLost);

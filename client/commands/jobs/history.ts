@@ -10,6 +10,7 @@ import {
   type JobName,
 } from '../../jobs.js';
 import { MlmError, type From, type MlmClient, type StreamMessage } from '../../index.js';
+import { interruption } from '../shared/failure.js';
 import { StreamEnd } from '../shared/stream-end.js';
 import { StreamLists } from '../shared/stream-lists.js';
 
@@ -17,8 +18,7 @@ import { StreamLists } from '../shared/stream-lists.js';
  * The last event of each job that the broker knows of.
  *
  * @param service only its jobs; undefined for all
- * @param signal ends the reading with those found so far
- * @throws {MlmError} UNSUPPORTED on MLM/1
+ * @throws {MlmError} ABORTED where the signal fires before all were read; UNSUPPORTED on MLM/1
  */
 export async function* lastEvents(
   client: MlmClient,
@@ -36,7 +36,7 @@ export async function* lastEvents(
   return undefined;
 }
 
-/** All events of a job, as far as the broker holds them, oldest first. */
+/** All events of a job, as far as the broker holds them, oldest first. @throws {MlmError} as above */
 export async function historyOf(
   client: MlmClient,
   name: JobName,
@@ -64,6 +64,7 @@ async function* messages(
   const lists = new StreamLists({ reader, end, pattern, hasCursor: false, stop });
   try {
     for await (const list of lists) yield* list;
+    if (stop.aborted) throw interruption();
   } finally {
     end.close();
   }

@@ -32,6 +32,30 @@ export function usageError(message: string): CommandError {
   return new CommandError(message, EXIT.usage);
 }
 
+/**
+ * What a promise gives, unless the user ends the waiting for it.
+ *
+ * @throws {MlmError} ABORTED where the signal fires first; what the promise is rejected with
+ */
+export async function unlessInterrupted<T>(result: Promise<T>, signal: AbortSignal): Promise<T> {
+  const over = new AbortController();
+  const interrupted = new Promise<never>((_, reject) => {
+    const onAbort = (): void => reject(interruption());
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { signal: over.signal });
+  });
+  try {
+    return await Promise.race([result, interrupted]);
+  } finally {
+    over.abort();
+  }
+}
+
+/** The user has ended it before it was done. */
+export function interruption(): MlmError {
+  return new MlmError('ABORTED', 'ended before its end');
+}
+
 export interface Failure {
   /** One line, harmless; undefined where there is nothing to say. */
   readonly line: string | undefined;

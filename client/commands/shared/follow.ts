@@ -109,17 +109,17 @@ export function endOf({ signal, output }: Context): AbortSignal {
   return AbortSignal.any([signal, output.closed]);
 }
 
-/** Says when the session is lost and when it is back, and which messages do not come. */
-export function tellSession(client: MlmClient, { warn }: Context): void {
+/**
+ * Says when the session is lost and when it is back, and which messages do not come.
+ *
+ * @param meanwhile says, when it is back, what that means for what was followed
+ */
+export function tellSession(client: MlmClient, { warn }: Context, meanwhile?: () => string): void {
   client.on('disconnected', (error) => {
     warn(`lost the broker at ${client.endpoint} (${error.message}); waiting for it to come back`);
   });
   client.on('connected', () => {
-    const meanwhile =
-      client.protocol === 'native'
-        ? 'going on after the last message'
-        : 'what was sent to streams meanwhile was missed';
-    warn(`connected again; ${meanwhile}`);
+    warn(['connected again', ...(meanwhile === undefined ? [] : [meanwhile()])].join('; '));
   });
   client.on('gap', ({ first, last, reason }) => {
     warn(`messages ${first} to ${last} do not come: ${reason}`);

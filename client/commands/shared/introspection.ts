@@ -50,9 +50,7 @@ async function ask(client: MlmClient, subject: string, signal: AbortSignal): Pro
   try {
     reply = await client.request(SERVICE, subject, undefined, { timeoutMs: TIMEOUT_MS, signal });
   } catch (error) {
-    if (!(error instanceof MlmError) || (error.code !== 'TIMEOUT' && error.code !== 'EXPIRED')) {
-      throw error;
-    }
+    if (!isTimeout(error)) throw error;
     const what = `the broker at ${client.endpoint} does not tell about itself`;
     throw new CommandError(
       `${what}: it has no service "${SERVICE}", as the C broker`,
@@ -65,6 +63,15 @@ async function ask(client: MlmClient, subject: string, signal: AbortSignal): Pro
     throw new CommandError(`the broker at ${client.endpoint} answers: ${answer['error']}`);
   }
   return answer;
+}
+
+/** Whether a broker that was asked did not answer in time. */
+export function isSilence(error: unknown): boolean {
+  return error instanceof CommandError && isTimeout(error.cause);
+}
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof MlmError && (error.code === 'TIMEOUT' || error.code === 'EXPIRED');
 }
 
 function strange({ endpoint }: MlmClient): CommandError {
