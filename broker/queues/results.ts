@@ -9,6 +9,7 @@ import type { Limits } from '../options.js';
 import type { Committer } from '../store/commits.js';
 import type { Place } from '../store/storage.js';
 import { PLAIN_KEPT, type KeptMessage } from '../store/store.js';
+import { Deadlines, type Expiring } from './deadlines.js';
 import { contentBytes } from './message.js';
 
 /** The queue kind under which the store keeps them. */
@@ -16,6 +17,9 @@ export const RESULTS_KIND = 'results';
 
 /** What one result counts beside its body, in octets. */
 const ENTRY_BYTES = 500;
+
+/** Results of a service that are dropped in one go because of their age, before others have their turn. */
+const DROPPED_AT_ONCE = 10_000;
 
 /** What a worker made of a request. */
 export interface Result {
@@ -25,8 +29,8 @@ export interface Result {
   readonly content: readonly Buffer[];
 }
 
-/** A result that is kept. */
-export interface KeptResult {
+/** A result that is kept; it expires when it is too old, by the wall clock. */
+export interface KeptResult extends Expiring {
   readonly key: string;
   readonly sequence: number;
   readonly worker: string;
@@ -131,8 +135,11 @@ export class ServiceResults implements Committer {
   readonly #changed: (count: number, bytes: number) => void;
   /** By version and input; what was used last comes last. */
   readonly #results = new Map<string, KeptResult>();
+  readonly #byAge = new Deadlines<KeptResult>();
   readonly #undurable = new Deque<KeptResult>();
   #lastSequence = 0;
+  /** When the newest one was kept, ms since 1970. */
+  #newestWallMs = 0;
 
   /** @param changed told how many results there are more, and how many octets */
   constructor(
@@ -193,7 +200,7 @@ export class ServiceResults implements Committer {
     const keptWallMs = this.#context.clock.wallMs();
     // Where it is kept in memory, larger memory that a frame is a part of is not kept with it.
     const body = this.#place.store.persistent ? content : content.map(ownFrame);
-    const kept = { key, sequence, worker, keptWallMs, bytes, content: body, gone: false };
+    const kept = this.#made({ key, sequence, worker, keptWallMs, bytes, content: body });
     this.#place.store.keep(this.#queue, asMessage(kept, content));
     this.#undurable.push(kept);
     this.#place.commits.touch(this);
@@ -211,14 +218,26 @@ export class ServiceResults implements Committer {
       const bytes = bytesOf(content);
       const body = place.store.persistent ? undefined : content;
       const keptWallMs = acceptedWallMs;
-      this.#add({ key, sequence, worker, keptWallMs, bytes, content: body, gone: false });
+      this.#add(this.#made({ key, sequence, worker, keptWallMs, bytes, content: body }));
       this.#lastSequence = sequence;
     }
   }
 
-  /** Drops what is too old for anybody. */
+  /** Drops what is too old for anybody, the oldest first; of very many some, and the others next time. */
   trim(): void {
-    for (const kept of this.#results.values()) if (!this.#isYoung(kept, Infinity)) this.#drop(kept);
+    const nowMs = this.#context.clock.wallMs();
+    if (nowMs < this.#newestWallMs) this.#dropFuture(nowMs);
+    for (let dropped = 0; dropped < DROPPED_AT_ONCE; dropped++) {
+      const old = this.#byAge.takeExpired(nowMs);
+      if (old === undefined) return;
+      this.#drop(old);
+    }
+  }
+
+  /** The clock was set back: how old those are that were kept after that moment, nobody knows. */
+  #dropFuture(nowMs: number): void {
+    for (const kept of this.#results.values()) if (kept.keptWallMs > nowMs) this.#drop(kept);
+    this.#newestWallMs = nowMs;
   }
 
   /** Drops the result that was of no use for longest. @returns false where there is none */
@@ -250,8 +269,16 @@ export class ServiceResults implements Committer {
     return ageMs >= 0 && ageMs <= Math.min(ageMsMax, this.#context.limits.results.ageMsMax);
   }
 
+  #made(result: Omit<KeptResult, 'gone' | keyof Expiring>): KeptResult {
+    // It may be as old as that, and no older.
+    const expiresAtMs = result.keptWallMs + this.#context.limits.results.ageMsMax + 1;
+    return { ...result, gone: false, expiresAtMs, heapIndex: -1 };
+  }
+
   #add(kept: KeptResult): void {
     this.#results.set(kept.key, kept);
+    this.#byAge.add(kept);
+    this.#newestWallMs = Math.max(this.#newestWallMs, kept.keptWallMs);
     this.bytes += kept.bytes;
     this.#changed(1, kept.bytes);
   }
@@ -266,6 +293,7 @@ export class ServiceResults implements Committer {
     kept.gone = true;
     kept.content = undefined;
     this.#results.delete(kept.key);
+    this.#byAge.remove(kept);
     this.bytes -= kept.bytes;
     this.#changed(-1, -kept.bytes);
   }
