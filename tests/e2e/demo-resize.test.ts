@@ -9,12 +9,12 @@ import {
   announced,
   DEMO_MS,
   expectNothingLeft,
-  hasProc,
   marked,
   TEST_MS,
   useDemonstration,
   type Run,
 } from './demo-support.js';
+import { hasProc } from '../support/pids.js';
 
 const PICTURES = resolve('workers/examples/pictures');
 const NAMES = readdirSync(PICTURES);

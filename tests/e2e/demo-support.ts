@@ -1,10 +1,11 @@
 // What the tests of the demonstrations share: one as a process with an environment
 // of its own, the processes that it announces, and whether any of it is left.
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { findProgram } from '../../workers/commands/find-program.js';
 import { useProcesses, type Child } from '../support/processes.js';
+import { hasProc, isAlive, pidsWith } from '../support/pids.js';
 
 /** Many processes begin, on a machine that may be busy. */
 export const DEMO_MS = 100_000;
@@ -52,39 +53,15 @@ function inOwnGroup(): string[] {
   return hasProc() && program !== undefined ? [program] : [];
 }
 
-/** True on Linux, where more can be known of processes. */
-export function hasProc(): boolean {
-  return existsSync('/proc/self/environ');
-}
-
 /** The pid of each part that the demonstration has announced so far. */
 export function announced({ stdout }: Child): Map<string, number> {
   const lines = [...stdout.matchAll(/^(\S+) +\| .*\(pid (\d+)\)$/gm)];
   return new Map(lines.map(([, name = '', pid]) => [name, Number(pid)]));
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** The pids of all processes that run with this marker; where there is no /proc, nothing is known. */
 export function marked(marker: string): number[] {
-  if (!hasProc()) return [];
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/environ`, 'utf8').includes(marker);
-      } catch {
-        return false; // Ended meanwhile, or another user's.
-      }
-    })
-    .map(Number);
+  return pidsWith(marker, 'environ');
 }
 
 /** No process of it, and no temporary file. */

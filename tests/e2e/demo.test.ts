@@ -8,12 +8,12 @@ import {
   announced,
   DEMO_MS,
   expectNothingLeft,
-  hasProc,
   marked,
   TEST_MS,
   useDemonstration,
   type Run,
 } from './demo-support.js';
+import { hasProc } from '../support/pids.js';
 
 const studio = studioTests();
 const demonstration = useDemonstration('demo.js');

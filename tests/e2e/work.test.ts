@@ -5,9 +5,11 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import type { MlmClient, MlmError } from '../../client/index.js';
+import type { MlmClient } from '../../client/index.js';
 import type { Child } from '../support/processes.js';
 import { MLM, resultOf, untilTrue, useCommands } from './commands-support.js';
+import { isAlive } from '../support/pids.js';
+import { failureOf } from '../support/failure.js';
 
 const commands = useCommands();
 
@@ -37,21 +39,6 @@ async function site(): Promise<Site> {
 /** Folders that workers have left. */
 function foldersIn(temporary: string): string[] {
   return readdirSync(temporary).filter((name) => name.startsWith('mlm-work-'));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return false;
-  }
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<Partial<MlmError>> {
-  return promise.then(
-    () => ({ message: 'it did not fail' }),
-    (error: unknown) => error as MlmError,
-  );
 }
 
 /** A port of this machine that nobody listens at. */

@@ -4,8 +4,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { startBroker, type Broker } from '../../broker/index.js';
-import { connect, type MlmClient, type MlmError } from '../../client/index.js';
+import { connect, type MlmClient } from '../../client/index.js';
 import { useProcesses, type Child } from '../support/processes.js';
+import { failureOf } from '../support/failure.js';
 
 const ENTRY = pathToFileURL('dist/workers/index.js').href;
 const processes = useProcesses();
@@ -62,13 +63,6 @@ function documented(): string {
   const source = readFileSync('workers/index.ts', 'utf8');
   const [, example = ''] = /^\/\/ ```ts\n((?:\/\/.*\n)+?)\/\/ ```$/m.exec(source) ?? [];
   return example.replaceAll(/^\/\/ ?/gm, '');
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<Partial<MlmError>> {
-  return promise.then(
-    () => ({ message: 'it did not fail' }),
-    (error: unknown) => error as MlmError,
-  );
 }
 
 it('the documented worker works, and has ten lines', async () => {

@@ -2,7 +2,7 @@
 // requesters get, what stopping does to jobs that run, wait or are yet to come.
 import { setTimeout as pause } from 'node:timers/promises';
 import { startBroker, type Broker } from '../../broker/index.js';
-import { connect, type MlmClient, type MlmError } from '../../client/index.js';
+import { connect, type MlmClient } from '../../client/index.js';
 import {
   defineWorker,
   JobError,
@@ -14,6 +14,7 @@ import {
   type WorkerLog,
   type WorkersOptions,
 } from '../../workers/index.js';
+import { failureOf } from '../support/failure.js';
 
 const brokers: Broker[] = [];
 const groups: WorkerGroup[] = [];
@@ -62,13 +63,6 @@ async function view(client: MlmClient, name: string): Promise<Record<string, unk
 async function workersOf(client: MlmClient, service: string): Promise<unknown> {
   const row = (await view(client, 'services')).find((one) => one['service'] === service);
   return row?.['workers'] ?? 0;
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<Partial<MlmError>> {
-  return promise.then(
-    () => ({ message: 'it did not fail' }),
-    (error: unknown) => error as MlmError,
-  );
 }
 
 /** Handlers that begin at once and end when the test says so. */

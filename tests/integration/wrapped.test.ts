@@ -8,6 +8,7 @@ import { CommandWorkers } from '../../workers/commands/workers.js';
 import { silentLog, startWorkers, type WorkerGroup } from '../../workers/index.js';
 import { eventually, useBrokers } from '../support/brokers.js';
 import { configOf, failureOf, yaml } from '../unit/workers/commands-support.js';
+import { isAlive } from '../support/pids.js';
 
 const closing: (() => Promise<unknown>)[] = [];
 let folder: string;
@@ -33,14 +34,6 @@ async function offer(services: string): Promise<{ client: MlmClient; group: Work
   const client = await connect(endpoint);
   closing.push(() => client.close());
   return { client, group };
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return false;
-  }
 }
 
 /** A command that writes its pid and does not end by itself. */

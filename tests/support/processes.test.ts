@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readReadyFile, useProcesses } from './processes.js';
+import { isAlive } from './pids.js';
 
 const node = process.execPath;
 const processes = useProcesses();
@@ -8,15 +9,6 @@ const processes = useProcesses();
 /** Prints its pid, then lives until it is ended. */
 const LIVE = 'console.log("pid", process.pid); setInterval(() => {}, 1000);';
 const STUBBORN = `process.on("SIGTERM", () => console.log("no")); ${LIVE}`;
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 describe('a child is ready', () => {
   it('when the line has come', async () => {

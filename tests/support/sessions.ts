@@ -6,8 +6,10 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { startBroker, type Broker } from '../../broker/index.js';
 import { connect, type ConnectOptions, type MlmClient } from '../../client/index.js';
-import type { MlmError, MlmErrorCode } from '../../client/errors.js';
+import type { MlmErrorCode } from '../../client/errors.js';
 import { onceFree } from './scripted-broker.js';
+
+export { failureOf } from './failure.js';
 
 type BrokerOptions = NonNullable<Parameters<typeof startBroker>[0]>;
 
@@ -62,14 +64,6 @@ export async function take<T>(reader: AsyncIterator<T>, count: number): Promise<
 /** Waits until something holds; the test's own time limit ends it where it never does. */
 export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await holds())) await pause(10);
-}
-
-/** What a promise is rejected with. */
-export async function failureOf(promise: Promise<unknown>): Promise<Partial<MlmError>> {
-  return promise.then(
-    () => ({ message: 'it did not fail' }),
-    (error: unknown) => error as MlmError,
-  );
 }
 
 /** For `toThrow`: an error with this code. */

@@ -10,10 +10,10 @@ import {
   subjectOf,
 } from '../../../client/jobs.js';
 import { StreamMessage } from '../../../client/message.js';
-import type { MlmError } from '../../../client/errors.js';
 import { BlockWriter, compilePattern, textBytes } from '../../../protocol/index.js';
 import { settle } from './fakes.js';
 import { NativeFakeBroker, Refusal } from './native-fakes.js';
+import { failureOf } from '../../support/failure.js';
 
 describe('ids', () => {
   it('sort by the time at which they were made, and are unlike each other', () => {
@@ -173,13 +173,6 @@ describe('a job', () => {
     client = await log.broker.connect();
   });
   afterEach(() => client.close());
-
-  async function failureOf(promise: Promise<unknown>): Promise<Partial<MlmError>> {
-    return promise.then(
-      () => ({ message: 'it did not fail' }),
-      (error: unknown) => error as MlmError,
-    );
-  }
 
   it('is a request with an id', async () => {
     const options = { id: 'j1', key: 'k', deadlineMs: 10, needs: { gpu: true }, priority: 4 };

@@ -9,6 +9,7 @@ import { encodeWorkerError } from '../../../client/worker-error.js';
 import type { NativeCommand } from '../../../protocol/index.js';
 import { settle } from './fakes.js';
 import { NativeFakeBroker, nativeMail, Refusal, SILENCE } from './native-fakes.js';
+import { failureOf } from '../../support/failure.js';
 
 let broker: NativeFakeBroker;
 let client: MlmClient;
@@ -27,13 +28,6 @@ const trackerOf = (index: number): string => requests()[index]!.tracker;
 const cancelled = (): unknown[] => broker.link.calls('request.cancel');
 const confirmed = (): number[] =>
   broker.link.ofName('CONFIRM DELIVERY').map(({ delivery }) => delivery);
-
-async function failureOf(promise: Promise<unknown>): Promise<Partial<MlmError>> {
-  return promise.then(
-    () => ({ message: 'it did not fail' }),
-    (error: unknown) => error as MlmError,
-  );
-}
 
 function progressed(tracker: string, kind: number, body: unknown): NativeCommand<'PROGRESSED'> {
   return { name: 'PROGRESSED', tracker, kind, content: encodeBody(body) };

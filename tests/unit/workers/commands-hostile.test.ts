@@ -17,17 +17,9 @@ import { JobFolders } from '../../../workers/commands/job-folder.js';
 import { killMarked, killMarkedNow } from '../../../workers/commands/stragglers.js';
 import { eventually } from '../../support/brokers.js';
 import { contextOf, failureOf, nodeCommand, useRunner, yaml } from './commands-support.js';
+import { isAlive } from '../../support/pids.js';
 
 const { run } = useRunner();
-
-function isAlive(pid: number): boolean {
-  try {
-    // What has ended and waits for its parent is not alive.
-    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return false;
-  }
-}
 
 async function untilGone(pid: number): Promise<void> {
   expect(pid).toBeGreaterThan(1);

@@ -1,6 +1,6 @@
 // Commands that stay: fed one request after the other, kept alive, started again
 // when they die, and ended when nobody wants their answer. Real processes, no broker.
-import { readFileSync, renameSync } from 'node:fs';
+import { renameSync } from 'node:fs';
 import { PersistentPool } from '../../../workers/commands/persistent-pool.js';
 import { silentLog } from '../../../workers/index.js';
 import { eventually } from '../../support/brokers.js';
@@ -13,6 +13,7 @@ import {
   type Asked,
   type TestContext,
 } from './commands-support.js';
+import { isAlive } from '../../support/pids.js';
 
 const { folders } = useRunner();
 
@@ -69,14 +70,6 @@ async function use(model: Model, work: (model: Model) => Promise<void>): Promise
     await work(model);
   } finally {
     await model.pool.close();
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
-  } catch {
-    return false;
   }
 }
 
