@@ -388,7 +388,7 @@ export abstract class KeptQueue implements Keeper, Committer {
  * What the store keeps as queues: those of messages, dead letters, results, the ids of stream
  * messages and of jobs.
  */
-export type StoredKind = QueueKind | 'dead' | 'results' | 'ids' | 'jobs';
+type StoredKind = QueueKind | 'dead' | 'results' | 'ids' | 'jobs';
 
 /** What a queue of the store is: its kind and its name; the inverse of how it is named. */
 export function queueOf(storeName: string): { kind: StoredKind; name: string } {

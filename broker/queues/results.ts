@@ -13,7 +13,7 @@ import { Deadlines, type Expiring } from './deadlines.js';
 import { contentBytes } from './message.js';
 
 /** The queue kind under which the store keeps them. */
-export const RESULTS_KIND = 'results';
+const RESULTS_KIND = 'results';
 
 /** What one result counts beside its body, in octets. */
 const ENTRY_BYTES = 500;
@@ -51,7 +51,7 @@ export interface ResultsLimits {
   readonly ageMsMax: number;
 }
 
-export interface ResultsContext {
+interface ResultsContext {
   readonly clock: Clock;
   readonly limits: Pick<Limits, 'results'>;
 }
@@ -152,10 +152,6 @@ export class ServiceResults implements Committer {
     this.#place = place;
     this.#context = context;
     this.#changed = changed;
-  }
-
-  get size(): number {
-    return this.#results.size;
   }
 
   /** True where nothing is lost if it is forgotten. */
