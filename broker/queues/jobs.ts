@@ -2,7 +2,7 @@
 // the stream `$jobs`, under the subject SERVICE/ID, durable together with what they
 // tell of. The last event of a job is its state. Ids that were seen are remembered,
 // so that a job which is sent again is done once. What happens to a job is decided
-// in service.ts; who reads the events is not known here.
+// in requests.ts; who reads the events is not known here.
 import { encode as pack } from '@msgpack/msgpack';
 import { STRING_BYTES_MAX, textBytes } from '../../protocol/index.js';
 import { IdBound, IdWindow, type Remembered } from '../store/id-window.js';

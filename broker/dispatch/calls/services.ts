@@ -125,15 +125,17 @@ function cacheOf({ cache }: Arguments): CacheTerms | undefined {
   if (unknown !== undefined) {
     throw new CallError(`cache has no "${unknown}": there is version and maxAgeMs`);
   }
-  const bytes = typeof version === 'string' ? textBytes(version) : 0;
-  if (bytes === 0 || bytes > CACHE_VERSION_BYTES_MAX) {
+  if (
+    typeof version !== 'string' ||
+    version === '' ||
+    textBytes(version) > CACHE_VERSION_BYTES_MAX
+  ) {
     throw new CallError(
       `the version of a cache is a text of 1 to ${CACHE_VERSION_BYTES_MAX} octets`,
     );
   }
-  if (maxAgeMs === undefined) return { version: text(given, 'version'), maxAgeMs: Infinity };
-  const ageMs = integer(given, 'maxAgeMs', 1, Number.MAX_SAFE_INTEGER);
-  return { version: text(given, 'version'), maxAgeMs: ageMs };
+  if (maxAgeMs === undefined) return { version, maxAgeMs: Infinity };
+  return { version, maxAgeMs: integer(given, 'maxAgeMs', 1, Number.MAX_SAFE_INTEGER) };
 }
 
 /** A dead letter as it is shown: its body only by size. */
