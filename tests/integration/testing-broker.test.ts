@@ -93,6 +93,9 @@ describe('a broker for tests', () => {
     expect(failed).toMatchObject({ state: 'failed', outputs: {}, steps: { never: 'failed' } });
     expect(failed.reason).toContain('step "never": bad-input: no face');
     await expect(broker.runPipeline(file, { n: 4 })).rejects.toThrow('input "photo" is missing');
+    writeFileSync(file, 'name: q\nsteps: {one: {service: of-nobody}}');
+    const waiting = broker.runPipeline(file, {}, AbortSignal.timeout(100));
+    await expect(waiting).rejects.toMatchObject({ code: 'ABORTED' });
   });
 });
 

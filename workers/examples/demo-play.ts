@@ -18,7 +18,7 @@ const SILENCE_MS = 3000;
 const RUNS = 'pipelines';
 
 /** What the demonstration is made of: paths. */
-export interface StudioFiles {
+interface StudioFiles {
   /** The services, and what is done with them. */
   readonly workers: string;
   readonly pipeline: string;

@@ -130,7 +130,7 @@ export async function startBroker(stage: Stage, options: readonly string[] = [])
 }
 
 /** What a demonstration waits for before its work begins. */
-export interface Cast {
+interface Cast {
   /** So many workers of each of these services. */
   readonly services: Readonly<Record<string, number>>;
   /** So many readers of each of these streams. */

@@ -70,7 +70,7 @@ export interface Pipeline {
   readonly outputs: ReadonlyMap<string, OutputDefinition>;
 }
 
-/** A pipeline, or why there is none; there can be warnings beside it. */
+/** A pipeline, or why there is none. */
 export interface ReadPipeline {
   readonly pipeline: Pipeline | undefined;
   readonly problems: readonly Problem[];

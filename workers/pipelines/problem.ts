@@ -4,8 +4,6 @@
 import type { Place } from '../yaml/place.js';
 
 export interface Problem extends Place {
-  /** An error keeps a pipeline from running; a warning does not. */
-  readonly severity: 'error' | 'warning';
   readonly file: string;
   /** The key it is about, as `steps.read.input`; empty for the file as a whole. */
   readonly key: string;
@@ -13,10 +11,8 @@ export interface Problem extends Place {
 }
 
 /** One line: `studio.yaml:12:9: steps.read.input: there is no step "raed"`. */
-export function problemLine({ severity, file, line, column, key, message }: Problem): string {
-  const where = `${file}:${line}:${column}: `;
-  const what = severity === 'warning' ? 'warning: ' : '';
-  return `${where}${what}${key === '' ? '' : `${key}: `}${message}`;
+export function problemLine({ file, line, column, key, message }: Problem): string {
+  return `${file}:${line}:${column}: ${key === '' ? '' : `${key}: `}${message}`;
 }
 
 /** Thrown where a pipeline cannot run: all that is wrong with it, one line each. */

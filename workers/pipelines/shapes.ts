@@ -51,16 +51,17 @@ const duration = z.string({ error: DURATION }).transform((given, context) => {
   return z.NEVER;
 });
 
+const inputMap = z.strictObject(
+  {
+    type: oneOf(INPUT_TYPES),
+    default: z.unknown().optional(),
+    description: text().optional(),
+  },
+  { error: `must be one of ${INPUT_TYPES.join(', ')}, or a map with "type"` },
+);
 const inputShape = z.preprocess(
   (given) => (typeof given === 'string' ? { type: given } : given),
-  z.strictObject(
-    {
-      type: oneOf(INPUT_TYPES),
-      default: z.unknown().optional(),
-      description: text().optional(),
-    },
-    { error: `must be one of ${INPUT_TYPES.join(', ')}, or a map with "type"` },
-  ),
+  inputMap,
 );
 
 const retryShape = z.strictObject(
@@ -126,6 +127,6 @@ const SHAPES_IN_STEP: Readonly<Record<string | number, z.ZodObject>> = {
 export function keysAt(path: readonly (string | number)[]): readonly string[] {
   const [area, , part] = path;
   if (area === undefined) return Object.keys(pipelineShape.shape);
-  if (area === 'inputs') return ['type', 'default', 'description'];
+  if (area === 'inputs') return Object.keys(inputMap.shape);
   return Object.keys((SHAPES_IN_STEP[part ?? ''] ?? stepShape).shape);
 }

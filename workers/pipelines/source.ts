@@ -36,7 +36,7 @@ export class Source {
       typeof at === 'number'
         ? (this.#yaml.placeInText(path, at) ?? this.#placeOf(path, 'value'))
         : this.#placeOf(path, at);
-    return { severity: 'error', file: this.file, ...place, key: dotted(path), message };
+    return { file: this.file, ...place, key: dotted(path), message };
   }
 
   /** Where a value is not there, the key of what it would stand in. */
@@ -47,6 +47,6 @@ export class Source {
   #problemOf({ message: said, place }: Fault): Problem {
     const written = place === undefined ? '' : (this.text.split('\n')[place.line - 1] ?? '');
     const message = written.includes('${{') ? `${said} (${EXPRESSION_HINT})` : said;
-    return { severity: 'error', file: this.file, ...(place ?? START), key: '', message };
+    return { file: this.file, ...(place ?? START), key: '', message };
   }
 }

@@ -6,7 +6,7 @@ import { checkWants } from '../../client/labels.js';
 import type { StepShape } from './shapes.js';
 
 /** The terms, and what is wrong with them. */
-export interface ReadWants {
+interface ReadWants {
   readonly wants: Wants;
   /** The key it is about, and what. */
   readonly problem: { readonly key: string | undefined; readonly message: string } | undefined;

@@ -2,6 +2,7 @@
 // run, and who does its jobs, is not decided here.
 import { readFileSync } from 'node:fs';
 import type { MlmClient } from '../../client/index.js';
+import { aborted } from '../../client/errors.js';
 import type { FileValue } from '../pipelines/file-value.js';
 import { mapFiles } from '../pipelines/file-value.js';
 import { Files } from '../pipelines/files.js';
@@ -25,21 +26,23 @@ type StepPhase =
 
 /**
  * @param file the path of the pipeline
- * @throws {PipelineError} where the pipeline is not right; {InputError}; {MlmError}
+ * @param signal ends the waiting for the end of the run
+ * @throws {PipelineError} where the pipeline is not right; {InputError}; {MlmError} ABORTED
+ *   where the signal fires first
  */
 export async function runPipeline(
   client: MlmClient,
   file: string,
   inputs: Inputs,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<PipelineRun> {
   const run = await submitRun(client, { file, source: readFileSync(file, 'utf8'), inputs });
-  const over = new AbortController();
   let last: RunView | undefined;
-  for await (const { view } of followRun(client, run, over.signal)) {
+  for await (const { view } of followRun(client, run, signal)) {
     last = view;
     if (view.state.isOver) break;
   }
-  if (last === undefined) throw new Error(`the run ${run.run} has no events`);
+  if (last?.state.isOver !== true) throw aborted(`the run ${run.run}`, signal);
   const { phase, reason, outputs, steps } = last.state;
   return {
     state: phase as PipelineRun['state'],

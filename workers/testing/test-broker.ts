@@ -32,9 +32,11 @@ export interface TestBroker {
    *
    * @param file the path of the pipeline
    * @param inputs JSON values, and files as `{ name, content }`
-   * @throws {PipelineError} where the pipeline is not right; {InputError}; {MlmError}
+   * @param signal ends the waiting: a step whose service nobody offers waits for ever
+   * @throws {PipelineError} where the pipeline is not right; {InputError}; {MlmError} ABORTED
+   *   where the signal fires first
    */
-  runPipeline(file: string, inputs?: Inputs): Promise<PipelineRun>;
+  runPipeline(file: string, inputs?: Inputs, signal?: AbortSignal): Promise<PipelineRun>;
   /** Stops the workers, closes the clients, then stops the broker. Safe to call again. */
   close(): Promise<void>;
 }
@@ -89,8 +91,8 @@ export async function startTestBroker(options: TestBrokerOptions = {}): Promise<
     endpoint,
     connect: connectHere,
     start,
-    runPipeline: async (file, inputs = {}) =>
-      runPipeline(await (runs ??= startRuns()), file, inputs),
+    runPipeline: async (file, inputs = {}, signal) =>
+      runPipeline(await (runs ??= startRuns()), file, inputs, signal),
     close: () => (closed ??= close()),
   };
 }

@@ -7,7 +7,7 @@ import { fittingProgress, type RequestContext } from '../../client/service-reque
 import { Body } from '../job.js';
 
 /** Told while the handler runs. */
-export interface RequestWatch {
+interface RequestWatch {
   readonly onProgress: (progress: Progress) => void;
   readonly onPartial: (part: Body) => void;
 }

@@ -19,10 +19,10 @@ const RATES = {
 const SERVICE_RATES = { accepted: 'in', done: 'done', failed: 'failed' } as const;
 
 /** By what is counted: how often a second since the last look, to a tenth; none at the first one. */
-export type Rates = Readonly<Record<string, number>>;
+type Rates = Readonly<Record<string, number>>;
 
 /** How a worker is: `paused` has a capacity of 0. */
-export type WorkerState = 'idle' | 'busy' | 'paused';
+type WorkerState = 'idle' | 'busy' | 'paused';
 
 export interface WorkerRow {
   readonly address: string;
