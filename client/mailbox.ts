@@ -2,7 +2,7 @@
 // requests have been taken out before mail comes here. It queues what nobody
 // reads yet, within bounds; sockets are not its business.
 import { randomBytes } from 'node:crypto';
-import { STATUS, type Command } from '../protocol/index.js';
+import { contentBytes, STATUS, type Command } from '../protocol/index.js';
 import { encodeBody } from './body.js';
 import { MlmError } from './errors.js';
 import { Mail, type Confirms } from './message.js';
@@ -11,7 +11,6 @@ import { checkMs, checkSignal, checkText } from './options.js';
 import { Pending } from './pending.js';
 import { DeliveryQueue, QueueIterator } from './queue.js';
 import { boundsOf, sendUnder, type Room } from './room.js';
-import { bytesOf } from './value.js';
 
 export interface SendToOptions {
   /** A name for this message, which its receiver confirms by. Made up where needed. */
@@ -83,7 +82,7 @@ export class Mailbox implements MailVerbs {
 
   deliver({ sender, address, subject, tracker, content }: Command<'MAILBOX DELIVER'>): void {
     const mail = new Mail(this.#confirmsOf(tracker), sender, subject, tracker, content);
-    const taken = this.#queue.push(mail, bytesOf(content));
+    const taken = this.#queue.push(mail, contentBytes(content));
     if (!taken && !this.#dropping) {
       this.#room.events.emit('dropped', { from: 'mailbox', name: address, subject, sender });
     }

@@ -1,6 +1,7 @@
 // One offer of a service: how many of its requests run, which ones wait, and
 // its end. It knows no commands and no broker; replies leave through a function
 // that it is given.
+import { contentBytes } from '../protocol/index.js';
 import { encodeBody } from './body.js';
 import { MlmError, notOnV1 } from './errors.js';
 import { checkLabels, type Labels } from './labels.js';
@@ -8,7 +9,6 @@ import { emitAll, isAsyncIterable } from './partials.js';
 import type { DeliveryQueue } from './queue.js';
 import type { ServiceRequest } from './service-request.js';
 import type { SubjectFilter } from './subject-filter.js';
-import { bytesOf } from './value.js';
 
 /**
  * Handles one request. What it returns is the reply's body; what it throws, an error reply. Where
@@ -151,7 +151,7 @@ export class Offer {
       return true;
     }
     const kind = this.#capacity === 0 ? 'stopped' : 'overloaded';
-    if (kind === 'overloaded' && this.#parts.queue.push(request, bytesOf(request.content))) {
+    if (kind === 'overloaded' && this.#parts.queue.push(request, contentBytes(request.content))) {
       return true;
     }
     this.#parts.finish(request, { kind });

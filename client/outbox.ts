@@ -2,10 +2,9 @@
 // no session. Messages stand in runs, one promise for each run, so that a burst
 // costs one promise and not one per message. The outbox is bounded and says so;
 // it knows no sockets and encodes nothing.
-import type { Command } from '../protocol/index.js';
+import { contentBytes, type Command } from '../protocol/index.js';
 import { ignore, MlmError } from './errors.js';
 import { Fifo } from './fifo.js';
-import { bytesOf } from './value.js';
 
 /** The commands that carry data: none of them is answered on MLM/1. */
 export type DataCommand = Command<'STREAM SEND' | 'MAILBOX SEND' | 'SERVICE SEND' | 'CONFIRM'>;
@@ -201,5 +200,5 @@ function newRun(command: DataCommand, stream: string | undefined, awaited: boole
 }
 
 function sizeOf(command: DataCommand): number {
-  return 'content' in command ? bytesOf(command.content) : 0;
+  return 'content' in command ? contentBytes(command.content) : 0;
 }

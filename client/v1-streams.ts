@@ -1,7 +1,7 @@
 // The verbs of streams on MLM/1: send to one, read one. It declares what is read, and
 // brings each delivery to the readers that want it. Sessions, sockets and the
 // one-stream-at-a-time rule of MLM/1 are not its business.
-import { compilePattern, type Command, type Pattern } from '../protocol/index.js';
+import { compilePattern, contentBytes, type Command, type Pattern } from '../protocol/index.js';
 import { encodeBody } from './body.js';
 import type { Declaration } from './declarations.js';
 import { MlmError, notOnV1 } from './errors.js';
@@ -14,7 +14,6 @@ import { boundsOf, sendUnder, type Room } from './room.js';
 import type { ReadOptions, SendOptions, Stream, StreamReader } from './stream.js';
 import { SubjectFilter } from './subject-filter.js';
 import { Subscription } from './subscription.js';
-import { bytesOf } from './value.js';
 
 /** A stream on MLM/1. */
 export class V1Stream implements Stream {
@@ -185,7 +184,7 @@ export class Streams {
     for (const { filter, reader } of subscription.readers) {
       if (!filter.matches(subject)) continue;
       message ??= new StreamMessage(address, sender, subject, content);
-      if (!reader.give(message, bytesOf(content))) continue;
+      if (!reader.give(message, contentBytes(content))) continue;
       this.#room.events.emit('dropped', { from: 'stream', name: address, subject, sender });
     }
   }

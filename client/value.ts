@@ -73,13 +73,6 @@ function onlyFrame(content: readonly Buffer[], as: string): Buffer | undefined {
   throw new MlmError('INVALID_BODY', message);
 }
 
-/** The octets of all frames together. */
-export function bytesOf(content: readonly Buffer[]): number {
-  let bytes = 0;
-  for (const frame of content) bytes += frame.length;
-  return bytes;
-}
-
 /** What a caught thing says. */
 export function textOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);

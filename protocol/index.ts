@@ -12,6 +12,7 @@ export {
   type FieldType,
 } from './commands.js';
 export { decode, encode, encodeHeader, trailer } from './codec.js';
+export { contentBytes } from './content.js';
 export { BatchReader } from './batch-reader.js';
 export { BatchWriter } from './batch-writer.js';
 export { isBatch } from './native-layout.js';

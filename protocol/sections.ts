@@ -1,6 +1,7 @@
 // What is done with whole sections of stream messages without taking them apart:
 // checking those that a stranger wrote, filling in what only the broker knows,
 // and choosing from them what one reader is to get. The layout is records.ts's.
+import { contentBytes } from './content.js';
 import { ProtocolError } from './errors.js';
 import {
   BlockReader,
@@ -91,8 +92,7 @@ export function largestContent(bytes: Buffer): number {
   let largest = 0;
   const reader = new BlockReader(bytes);
   while (reader.next()) {
-    const content = reader.content().reduce((sum, frame) => sum + frame.length, 0);
-    largest = Math.max(largest, content);
+    largest = Math.max(largest, contentBytes(reader.content()));
   }
   return largest;
 }

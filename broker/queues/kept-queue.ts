@@ -1,12 +1,12 @@
 // The bookkeeping that mailboxes and services share: what is kept, what of it is
 // durable, how much it takes, and what happens when that is too much. In which
 // order and to whom messages go is the business of the engine.
-import { STATUS } from '../../protocol/index.js';
+import { contentBytes, STATUS } from '../../protocol/index.js';
 import type { Committer, Commits } from '../store/commits.js';
 import { Deque } from '../deque.js';
 import type { EngineContext } from '../engine-context.js';
 import type { Held } from './held.js';
-import { contentBytes, Message, messageBytes, type Keeper, type RequestKeeper } from './message.js';
+import { Message, messageBytes, type Keeper, type RequestKeeper } from './message.js';
 import { tooLarge } from '../refusal.js';
 import type { Session } from '../sessions/session.js';
 import type { Place } from '../store/storage.js';

@@ -1,6 +1,7 @@
 // A message that is kept for a receiver: mail, or a request to a service. It
 // knows which queue keeps it and who holds it, so that whoever comes upon it (an
 // outbox, the table of deadlines) can say what became of it.
+import { contentBytes } from '../../protocol/index.js';
 import type { Expiring } from './deadlines.js';
 import type { Held } from './held.js';
 import type { Session } from '../sessions/session.js';
@@ -142,11 +143,4 @@ export class Message implements Expiring, KeptMessage, MessageNow {
 /** What a message counts against the limits of its queue, in octets. */
 export function messageBytes(subject: string, tracker: string, content: readonly Buffer[]): number {
   return MESSAGE_OVERHEAD_BYTES + subject.length + tracker.length + contentBytes(content);
-}
-
-/** What counts against the limit of one message: the octets of its body, and nothing else. */
-export function contentBytes(content: readonly Buffer[]): number {
-  let bytes = 0;
-  for (const frame of content) bytes += frame.length;
-  return bytes;
 }

@@ -2,7 +2,7 @@
 // again, replies, leases, deadlines, cancelling, dead letters. Which worker gets a
 // request is decided in service.ts.
 import { decode as unpack } from '@msgpack/msgpack';
-import { PROGRESS_KIND, STATUS } from '../../protocol/index.js';
+import { contentBytes, PROGRESS_KIND, STATUS } from '../../protocol/index.js';
 import { newServiceCounters } from '../counters.js';
 import type { Session } from '../sessions/session.js';
 import {
@@ -15,7 +15,7 @@ import {
 import type { Held } from './held.js';
 import { Keys } from './keys.js';
 import { KeptQueue, type Kept, type Sending } from './kept-queue.js';
-import { contentBytes, type Delay, type Message, type RequestKeeper } from './message.js';
+import type { Delay, Message, RequestKeeper } from './message.js';
 import { tooLarge } from '../refusal.js';
 import { nativeOutgoing } from '../sessions/outbox.js';
 import type { Failure } from '../store/store.js';

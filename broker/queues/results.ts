@@ -3,6 +3,7 @@
 // It is bounded in number, octets and age, and lies in the store; where that
 // outlives the process, bodies are read from there. Who may be answered with a
 // result, and when, is decided in sharing.ts.
+import { contentBytes } from '../../protocol/index.js';
 import type { Clock } from '../clock.js';
 import { Deque } from '../deque.js';
 import type { Limits } from '../options.js';
@@ -10,7 +11,6 @@ import type { Committer } from '../store/commits.js';
 import type { Place } from '../store/storage.js';
 import { PLAIN_KEPT, type KeptMessage } from '../store/store.js';
 import { Deadlines, type Expiring } from './deadlines.js';
-import { contentBytes } from './message.js';
 
 /** The queue kind under which the store keeps them. */
 const RESULTS_KIND = 'results';

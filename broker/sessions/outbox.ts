@@ -1,7 +1,7 @@
 // What waits to be sent to one session: replies first, then streams, mail and
 // service requests in turn, so that none of them can starve another. Each kind
 // has a bound; whoever fills the outbox asks `hasRoom` first.
-import type { NativeCommand } from '../../protocol/index.js';
+import { contentBytes, type NativeCommand } from '../../protocol/index.js';
 import { Deque } from '../deque.js';
 import type { Message } from '../queues/message.js';
 
@@ -27,8 +27,7 @@ const NATIVE_COMMAND_BYTES = 64;
 
 /** One message of MLM/1. */
 export function v1Outgoing(head: Buffer, content: readonly Buffer[], message?: Message): Outgoing {
-  let bytes = head.length;
-  for (const frame of content) bytes += frame.length;
+  const bytes = head.length + contentBytes(content);
   return { head, content, command: undefined, bytes, message };
 }
 

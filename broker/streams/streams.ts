@@ -1,8 +1,8 @@
 // The streams of the broker by name, and what sessions do with them: the verbs
 // of MLM/1 and of native sessions. How one stream works stands in stream.ts.
+import { contentBytes } from '../../protocol/index.js';
 import type { StreamContext, StreamsContext } from './stream-context.js';
 import { NativeReader, type NativeReaderOptions } from './native-reader.js';
-import { contentBytes } from '../queues/message.js';
 import { refused, type Refusal } from '../refusal.js';
 import type { Session } from '../sessions/session.js';
 import { IdBound } from '../store/id-window.js';

@@ -3,13 +3,13 @@
 // is lost, its signal fires, and nothing more is said of it but that the handler
 // has stopped.
 import { encode } from '@msgpack/msgpack';
-import { PROGRESS_KIND, STATUS, type NativeCommand } from '../../protocol/index.js';
+import { contentBytes, PROGRESS_KIND, STATUS, type NativeCommand } from '../../protocol/index.js';
 import { encodeBody } from '../body.js';
 import type { Timer } from '../clock.js';
 import { MlmError } from '../errors.js';
 import type { Room } from '../room.js';
 import { fittingProgress, type Progress, type RequestContext } from '../service-request.js';
-import { asBuffer, bytesOf } from '../value.js';
+import { asBuffer } from '../value.js';
 import { HeldDelivery } from './held.js';
 
 /** Between two words about the progress of one request, at least, ms. */
@@ -114,7 +114,7 @@ export class HeldRequest implements RequestContext {
   /** Why a body is more than the broker takes; undefined where it is not. */
   whyTooLarge(content: readonly Buffer[]): string | undefined {
     const { messageBytesMax } = this.#room.native;
-    const bytes = bytesOf(content);
+    const bytes = contentBytes(content);
     if (bytes <= messageBytesMax) return undefined;
     return `a result of ${bytes} octets is more than the broker takes, which is ${messageBytesMax}`;
   }

@@ -3,7 +3,7 @@
 // session ends goes to the next one. Replies to requests come this way too, and
 // have been taken out before mail comes here.
 import { randomBytes } from 'node:crypto';
-import { STATUS, type NativeCommand } from '../../protocol/index.js';
+import { contentBytes, STATUS, type NativeCommand } from '../../protocol/index.js';
 import { encodeBody } from '../body.js';
 import { MlmError } from '../errors.js';
 import {
@@ -20,7 +20,6 @@ import { Pending } from '../pending.js';
 import { DeliveryQueue, QueueIterator } from '../queue.js';
 import type { Room } from '../room.js';
 import type { MailVerbs } from '../rooms.js';
-import { bytesOf } from '../value.js';
 import type { HeldDelivery } from './held.js';
 import { send, sendUnder } from './sending.js';
 import type { Member, Speaker } from './session.js';
@@ -108,7 +107,7 @@ export class NativeMailbox implements MailVerbs, Member, Speaker {
 
   /** Mail of any kind has come within the credit. */
   came({ content }: NativeCommand<'MAILBOX DELIVER'>): void {
-    this.#window.came(1, Math.max(1, bytesOf(content)));
+    this.#window.came(1, Math.max(1, contentBytes(content)));
   }
 
   /** A CONFIRM has come. @returns false where it is not for mail sent here that waits for it */

@@ -1,9 +1,8 @@
 // Sends mail and requests in native sessions, and waits for the broker's word
 // that it has accepted them. It knows nothing of what is in them.
-import { STATUS, type NativeCommand } from '../../protocol/index.js';
+import { contentBytes, STATUS, type NativeCommand } from '../../protocol/index.js';
 import { aborted, MlmError } from '../errors.js';
 import type { Room } from '../room.js';
-import { bytesOf } from '../value.js';
 import type { Sending } from './outbox.js';
 
 type MessageCommand = NativeCommand<'MAILBOX SEND' | 'SERVICE SEND'>;
@@ -22,7 +21,7 @@ export function send(
 ): Sending {
   if (connection.over !== undefined) throw connection.over;
   native.outbox.checkRoom();
-  const bytes = bytesOf(command.content);
+  const bytes = contentBytes(command.content);
   checkBody(bytes, native.messageBytesMax);
   const waiter = { index: 0, accepted, failed };
   const sending = native.outbox.add(command, bytes, waiter);

@@ -6,6 +6,7 @@
 import {
   BatchReader,
   BatchWriter,
+  contentBytes,
   isFromNativeClient,
   ProtocolError,
   type NativeBrokerCommandName,
@@ -14,7 +15,6 @@ import {
 } from '../../protocol/index.js';
 import { MlmError } from '../errors.js';
 import { Fifo } from '../fifo.js';
-import { bytesOf } from '../value.js';
 import type { CallAnswer } from './call-answer.js';
 import type { NativeOutbox } from './outbox.js';
 import { StreamWriters } from './stream-writers.js';
@@ -165,7 +165,7 @@ export class NativeSession {
   /** Says something in this session; nothing where there is none. */
   say(command: SessionCommand): void {
     if (this.#wake === undefined) return;
-    if ('content' in command) this.wordBytes += bytesOf(command.content);
+    if ('content' in command) this.wordBytes += contentBytes(command.content);
     this.#words.push(command);
     this.wake();
   }
@@ -224,7 +224,7 @@ export class NativeSession {
     while (batch.count < BATCH_COMMANDS && batch.bytes < BATCH_BYTES) {
       const word = this.#words.shift();
       if (word === undefined) break;
-      if ('content' in word) this.wordBytes -= bytesOf(word.content);
+      if ('content' in word) this.wordBytes -= contentBytes(word.content);
       batch.add(word);
     }
     if (this.#words.length === 0) this.#wordsHaveLeft();

@@ -1,7 +1,7 @@
 // Streams in native sessions: messages are written straight into the sections
 // that travel, and readers get theirs by handle. Sending, acceptance and the
 // opening of sessions are not its business.
-import type { NativeCommand } from '../../protocol/index.js';
+import { contentBytes, type NativeCommand } from '../../protocol/index.js';
 import { encodeBody, isFrames } from '../body.js';
 import { aborted, MlmError } from '../errors.js';
 import { Message } from '../message.js';
@@ -9,7 +9,7 @@ import { checkSignal, checkText } from '../options.js';
 import type { Sent } from '../outbox.js';
 import type { Room } from '../room.js';
 import type { ReadOptions, SendOptions, Stream, StreamReader } from '../stream.js';
-import { bytesOf, encodeShared } from '../value.js';
+import { encodeShared } from '../value.js';
 import { NativeReader } from './reader.js';
 import { checkBody } from './sending.js';
 import type { StreamWriter } from './stream-writer.js';
@@ -139,7 +139,7 @@ function write(writer: StreamWriter, subject: string, body: unknown, bytesMax: n
   const { sections } = writer;
   if (body === undefined || body instanceof Message || isFrames(body)) {
     const frames = encodeBody(body);
-    checkBody(bytesOf(frames), bytesMax);
+    checkBody(contentBytes(frames), bytesMax);
     return sections.appendFrames(subject, frames);
   }
   const frame = body instanceof Uint8Array ? body : encodeShared(body);

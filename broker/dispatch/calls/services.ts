@@ -1,6 +1,6 @@
 // The calls that are about services: to offer them, and to look after the requests
 // that failed for good.
-import { CACHE_VERSION_BYTES_MAX, textBytes } from '../../../protocol/index.js';
+import { CACHE_VERSION_BYTES_MAX, contentBytes, textBytes } from '../../../protocol/index.js';
 import type { CacheTerms } from '../../queues/sharing.js';
 import { whyNoLabels, type Labels } from '../../queues/wants.js';
 import type { Session } from '../../sessions/session.js';
@@ -142,7 +142,6 @@ function cacheOf({ cache }: Arguments): CacheTerms | undefined {
 function letterView(letter: KeptMessage): unknown {
   const { sequence, sender, subject, tracker, acceptedWallMs, attempts, failures, content } =
     letter;
-  const bytes = content.reduce((sum, frame) => sum + frame.length, 0);
   return {
     letter: sequence,
     sender,
@@ -151,6 +150,6 @@ function letterView(letter: KeptMessage): unknown {
     acceptedMs: acceptedWallMs,
     attempts,
     failures: failures.map(({ timeMs, worker, reason }) => ({ timeMs, worker, reason })),
-    bytes,
+    bytes: contentBytes(content),
   };
 }

@@ -1,4 +1,5 @@
 // Events of jobs in words for people, and as JSON for programs.
+import { contentBytes } from '../../../protocol/index.js';
 import type { JobEvent } from '../../index.js';
 import { bodyFields } from '../shared/body-text.js';
 import { safeJson, safeText } from '../shared/safe-text.js';
@@ -58,10 +59,7 @@ export function eventJson(event: JobEvent): string {
 
 function contentText(event: JobEvent): string {
   if (!hasContent(event)) return '';
-  return count(
-    event.content.reduce((bytes, frame) => bytes + frame.length, 0),
-    'byte',
-  );
+  return count(contentBytes(event.content), 'byte');
 }
 
 function hasContent({ event }: JobEvent): boolean {

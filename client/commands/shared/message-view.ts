@@ -1,6 +1,7 @@
 // How a message looks in the output of a command: as a line for people, as a
 // line of JSON, or as its bare body. What to print where is the printer's
 // business, not its caller's; it does not write.
+import { contentBytes } from '../../../protocol/index.js';
 import type { Message } from '../../index.js';
 import { addBody, bodyFields, rawBody } from './body-text.js';
 import { Line, type LineOptions } from './line.js';
@@ -67,7 +68,7 @@ export class MessageView {
     line.column('subject', subject === '' ? '-' : subject, this.#subjectWidth).add('plain', '  ');
     addBody(line, content);
     if (!line.isCut) return line.toString();
-    return `${line.toString()}${this.#screen.paint('note', ` (${size(bytesOf(content))})`)}`;
+    return `${line.toString()}${this.#screen.paint('note', ` (${size(contentBytes(content))})`)}`;
   }
 
   #json({ sequence, sender, subject, content }: Shown, time: Date): string {
@@ -98,8 +99,4 @@ export function readable(content: readonly Buffer[], paint: Paint): string {
 function timeOf({ timeMs }: Shown): Date | undefined {
   const time = new Date(timeMs ?? NaN);
   return Number.isNaN(time.getTime()) ? undefined : time;
-}
-
-function bytesOf(content: readonly Buffer[]): number {
-  return content.reduce((bytes, frame) => bytes + frame.length, 0);
 }

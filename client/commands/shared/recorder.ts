@@ -1,6 +1,7 @@
 // Writes a recording of a stream into a file. What it leaves behind is a sound
 // recording whatever happens: where the disk is full, the line that did not fit
 // is taken away again. The format is not its business.
+import { contentBytes } from '../../../protocol/index.js';
 import { open, type FileHandle } from 'node:fs/promises';
 import type { StreamMessage } from '../../index.js';
 import { CommandError } from './failure.js';
@@ -96,9 +97,7 @@ export class Recorder {
   }
 
   #checkSize({ sequence, content }: StreamMessage): void {
-    let bytes = 0;
-    for (const frame of content) bytes += frame.length;
-    if (bytes <= BODY_BYTES_MAX) return;
+    if (contentBytes(content) <= BODY_BYTES_MAX) return;
     throw new CommandError(
       `message ${sequence ?? 0} is larger than ${size(BODY_BYTES_MAX)}: too large for a recording`,
     );
