@@ -8,9 +8,12 @@ import type { MlmClient } from '../../client/index.js';
 import { followRun, listRuns, submitRun, type RequestedRun } from '../../workers/pipelines/runs.js';
 import type { RunState } from '../../workers/pipelines/state.js';
 import type { Child } from '../support/processes.js';
+import { useBrokers } from '../support/brokers.js';
 import { MLM, untilTrue, useCommands } from './commands-support.js';
 
 const commands = useCommands();
+// Its brokers stop after the clients and processes of a test.
+const newBroker = useBrokers();
 const PATIENT_MS = 300_000;
 
 const WORKERS = pathToFileURL(join(process.cwd(), 'dist', 'workers', 'index.js')).href;
@@ -228,6 +231,64 @@ test(
     const cancelled = await commands.run(endpoint, ['pipeline', 'cancel', run]);
     expect(cancelled.code).toBe(1);
     expect(cancelled.stderr).toContain('is over: it has cancelled');
+  },
+  PATIENT_MS,
+);
+
+test(
+  'the first Ctrl-C cancels the run, the second one only ends the waiting for that',
+  async () => {
+    const { endpoint, client, folder, done } = await newWorld();
+    const file = join(folder, 'slow.yaml');
+    writeFileSync(file, 'name: slow\nsteps: {wait: {service: slow}}');
+    const orchestrator = await serve(endpoint);
+    await untilTrue('the orchestrator', () => offers(client, 'pipelines'));
+    const running = await commands.begin(endpoint, ['run', file]);
+    await untilTrue('the slow job', () => Promise.resolve(done().includes('slow begins')));
+    // Nobody acts on what is asked for now.
+    orchestrator.signal('SIGSTOP');
+    running.signal('SIGINT');
+    await running.stderrMatch(/cancelling the run; Ctrl-C again does not wait for its end/);
+    await untilTrue('the first one was heard', async () => {
+      return (await listRuns(client))[0]?.state === 'cancelling';
+    });
+    expect(await running.signalAgain('SIGINT')).toMatchObject({ code: 130 });
+    orchestrator.signal('SIGCONT');
+    await untilTrue('the end of the run', async () => {
+      return (await listRuns(client))[0]?.state === 'cancelled';
+    });
+    await untilTrue('its end', () => Promise.resolve(done().includes('slow ends: CANCELLED')));
+  },
+  PATIENT_MS,
+);
+
+test(
+  'a run whose orchestrators end too often is given up; "resume" goes on with it',
+  async () => {
+    const { endpoint } = await newBroker({ 'attempts-max': 2 });
+    const client = await commands.client(endpoint);
+    const source =
+      'name: p\nsteps: {a: {service: echo, input: 5}}\noutputs: {a: "${{ steps.a.output }}"}';
+    const { run, request } = await submitRun(client, { file: 'p.yaml', source });
+    const becomes = (event: string, attempt: number): Promise<void> =>
+      untilTrue(`${event}, attempt ${attempt}`, async () => {
+        const state = await client.job('pipelines', request).state();
+        return state?.event === event && state.attempt === attempt;
+      });
+    for (const attempt of [1, 2]) {
+      const orchestrator = await serve(endpoint);
+      await becomes('started', attempt);
+      await orchestrator.stop('SIGKILL');
+    }
+    await becomes('failed', 2);
+    await client.offer('echo', (job) => job.value());
+    const resumed = await commands.run(endpoint, ['pipeline', 'resume', run, '--json']);
+    expect(resumed).toMatchObject({ code: 0 });
+    expect(JSON.parse(resumed.stdout)).toMatchObject({
+      run,
+      state: 'succeeded',
+      outputs: { a: 5 },
+    });
   },
   PATIENT_MS,
 );

@@ -52,7 +52,7 @@ export async function followToEnd(
   const group = hold ? await holdHere(client, place, stopping.signal, display) : undefined;
   const over = new AbortController();
   const cancel = (): void => {
-    display.line('cancelling the run; Ctrl-C again leaves it as it is');
+    display.line('cancelling the run; Ctrl-C again does not wait for its end');
     const asking = { event: 'cancelling', reason: 'cancelled from the command line' } as const;
     new BrokerLog(client, place).append(asking).catch((error: unknown) => over.abort(error));
   };
