@@ -40,6 +40,7 @@ export class ModelServer {
     const waitMs = this.#busyUntilMs - Date.now();
     if (waitMs > 0) await pause(waitMs, undefined, { signal });
     let response: Response;
+    // A server that is silent for five minutes, before its answer or within it, `fetch` itself gives up.
     try {
       response = await fetch(`${this.#url}${path}`, {
         method: 'POST',
