@@ -6,11 +6,11 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'n
 import { connect as dial, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { connect, type MlmClient } from '../../client/index.js';
+import { BROKER, startBrokerProcess } from '../support/broker-process.js';
 import { PATIENCE_MS, readReadyFile, useProcesses, type Child } from '../support/processes.js';
 import { useRawClients } from '../support/raw-client.js';
 import { failureOf, range, until } from '../support/sessions.js';
 
-const BROKER = join(process.cwd(), 'dist', 'broker', 'main.js');
 const MLM = join(process.cwd(), 'dist', 'client', 'commands', 'mlm.js');
 const ANY_PORT = ['--bind', 'tcp://127.0.0.1:*'];
 const HELP = '"mlm-broker --help" lists the options';
@@ -47,14 +47,6 @@ async function fails(args: readonly string[], env?: Record<string, string>) {
   expect(stdout).toBe('');
   expect(stderr).toMatch(/^mlm-broker: [^\n]+\n$/);
   return { code, line: stderr.slice('mlm-broker: '.length, -1) };
-}
-
-async function start(...args: string[]): Promise<{ child: Child; endpoint: string }> {
-  const readyFile = join(processes.folder(), 'ready.json');
-  const words = [BROKER, ...ANY_PORT, '--ready-file', readyFile, ...args];
-  const child = await processes.start(process.execPath, words, { readyFile });
-  const { endpoints } = readReadyFile(readyFile) as { endpoints: [string] };
-  return { child, endpoint: endpoints[0] };
 }
 
 async function client(endpoint: string): Promise<MlmClient> {
@@ -151,8 +143,8 @@ it('removes its ready file at SIGTERM, and only its own', async () => {
 });
 
 it('ends at once at a second signal, though a client does not read what waits for it', async () => {
-  const patient = ['--timeout', '3600000', '--drain-timeout', '600000'];
-  const { child, endpoint } = await start('--ephemeral', ...patient);
+  const patient = { timeout: 3_600_000, 'drain-timeout': 600_000 };
+  const { child, endpoint } = await startBrokerProcess(processes, patient);
   await rawClients.open(endpoint, 'deaf', { receiveHighWaterMark: 1 });
   const sender = await client(endpoint);
   const body = Buffer.alloc(10_000);
@@ -162,7 +154,7 @@ it('ends at once at a second signal, though a client does not read what waits fo
 });
 
 it('goes on where nobody reads its output any more', async () => {
-  const { child, endpoint } = await start('--ephemeral', '--log-level', 'debug');
+  const { child, endpoint } = await startBrokerProcess(processes, { 'log-level': 'debug' });
   child.closeOutput();
   child.closeErrors();
   for (let round = 0; round < 3; round++) await (await client(endpoint)).close();
@@ -199,7 +191,7 @@ it('says once that it has no file descriptor left, and serves those who are ther
     mkdirSync(disk);
     spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=2m', 'tmpfs', disk]);
     try {
-      const { child, endpoint } = await start('--data', join(disk, 'data'));
+      const { child, endpoint } = await startBrokerProcess(processes, { data: join(disk, 'data') });
       const stream = (await client(endpoint)).stream('s');
       const body = Buffer.alloc(100_000);
       await until(async () => (await failureOf(stream.send('x', body))).code === 'REFUSED');

@@ -3,7 +3,8 @@
 // knock again and again, and when it goes on everything goes on, with nothing lost.
 import { join } from 'node:path';
 import { connect, type ConnectOptions, type MlmClient } from '../../client/index.js';
-import { readReadyFile, useProcesses, type Child } from '../support/processes.js';
+import { startBrokerProcess } from '../support/broker-process.js';
+import { useProcesses } from '../support/processes.js';
 import { range, take, until } from '../support/sessions.js';
 
 const TEST_MS = 120_000;
@@ -20,23 +21,6 @@ afterEach(async () => {
 });
 // The broker is ended last.
 const processes = useProcesses();
-
-async function startBroker(): Promise<{ child: Child; endpoint: string }> {
-  const folder = processes.folder();
-  const readyFile = join(folder, 'ready.json');
-  const given = {
-    bind: 'tcp://127.0.0.1:*',
-    data: join(folder, 'data'),
-    'ready-file': readyFile,
-    timeout: TIMEOUT_MS,
-  };
-  const words = Object.entries(given).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const child = await processes.start(process.execPath, ['dist/broker/main.js', ...words], {
-    readyFile,
-  });
-  const { endpoints } = readReadyFile(readyFile) as { endpoints: string[] };
-  return { child, endpoint: endpoints[0]! };
-}
 
 async function open(endpoint: string, options: ConnectOptions): Promise<MlmClient> {
   const client = await connect(endpoint, {
@@ -62,7 +46,10 @@ function knocked(client: MlmClient): Promise<void> {
 it(
   'goes on where it was when its process does, with everything that clients sent meanwhile',
   async () => {
-    const { child, endpoint } = await startBroker();
+    const { child, endpoint } = await startBrokerProcess(processes, {
+      data: join(processes.folder(), 'data'),
+      timeout: TIMEOUT_MS,
+    });
     const writer = await open(endpoint, { address: 'writer' });
     const reader = await open(endpoint, { address: 'reader' });
     const owner = await open(endpoint, { address: 'owner' });

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { Router } from 'zeromq';
 import { connect, type MlmClient } from '../../client/index.js';
 import { decode, encode, type Command, type CommandName } from '../../protocol/index.js';
+import { startBrokerProcess, type BrokerProcess } from '../support/broker-process.js';
 import {
   PATIENCE_MS,
-  readReadyFile,
   useProcesses,
   type Child,
   type Exit,
@@ -16,13 +16,9 @@ import {
 
 export const MLM = join(process.cwd(), 'dist', 'client', 'commands', 'mlm.js');
 export const MLM_TAIL = join(process.cwd(), 'dist', 'client', 'commands', 'mlm-tail.js');
-const BROKER = join(process.cwd(), 'dist', 'broker', 'main.js');
 
 /** A broker process. */
-export interface Broker {
-  readonly endpoint: string;
-  readonly child: Child;
-}
+export type Broker = BrokerProcess;
 
 /** How a command ended, and what it printed. */
 export interface Result extends Exit {
@@ -62,13 +58,7 @@ export function useCommands(): Commands {
     ...processes,
     begin,
 
-    broker: async (bind = 'tcp://127.0.0.1:*') => {
-      const readyFile = join(processes.folder(), 'ready.json');
-      const args = [BROKER, '--bind', bind, '--ephemeral', '--ready-file', readyFile];
-      const child = await processes.start(process.execPath, args, { readyFile });
-      const { endpoints } = readReadyFile(readyFile) as { endpoints: [string] };
-      return { endpoint: endpoints[0], child };
-    },
+    broker: (bind) => startBrokerProcess(processes, bind === undefined ? {} : { bind }),
 
     client: async (endpoint, address) => {
       const client = await connect(endpoint, { address });

@@ -16,12 +16,12 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { connect, type MlmClient } from '../../client/index.js';
-import { readReadyFile, useProcesses } from '../support/processes.js';
+import { startBrokerProcess } from '../support/broker-process.js';
+import { useProcesses } from '../support/processes.js';
 import { readSections, type Block, type Section, type Step } from './guide-pages.js';
 import { compareBackground, hasPrinted, Shell, typeAll, until } from './guide-terminal.js';
 
 const PAGES = ['README.md', 'docs/guide.md', 'docs/write-a-worker.md', 'docs/test-your-worker.md'];
-const BROKER = resolve('dist/broker/main.js');
 const ENDPOINT = 'tcp://127.0.0.1:9999';
 /** For one session of a page: npx alone takes its time on a busy machine. */
 const SESSION_MS = 60_000;
@@ -58,16 +58,6 @@ afterEach(async () => {
 });
 // The broker is ended last.
 const processes = useProcesses();
-
-async function startBroker(): Promise<string> {
-  const folder = processes.folder();
-  const readyFile = join(folder, 'ready.json');
-  const data = join(folder, 'data');
-  const args = ['--bind', 'tcp://127.0.0.1:*', '--data', data, '--ready-file', readyFile];
-  await processes.start(process.execPath, [BROKER, ...args], { readyFile });
-  const { endpoints } = readReadyFile(readyFile) as { endpoints: string[] };
-  return endpoints[0] ?? '';
-}
 
 function save(section: Section, endpoint: string): string {
   const folder = join(project, String(sections.indexOf(section)));
@@ -132,7 +122,8 @@ async function startBackground(step: Step, folder: string, endpoint: string): Pr
 }
 
 async function play(section: Section): Promise<void> {
-  const endpoint = await startBroker();
+  const data = join(processes.folder(), 'data');
+  const { endpoint } = await startBrokerProcess(processes, { data });
   tester = await connect(endpoint);
   const folder = save(section, endpoint);
   const background: { step: Step; shell: Shell }[] = [];

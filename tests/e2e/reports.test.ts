@@ -5,12 +5,12 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { connect, type MlmClient } from '../../client/index.js';
-import { readReadyFile, useProcesses, type Child } from '../support/processes.js';
+import { startBrokerProcess } from '../support/broker-process.js';
+import { useProcesses, type Child } from '../support/processes.js';
 import { useRawClients } from '../support/raw-client.js';
 import { range, take } from '../support/sessions.js';
 import { CLOSE, mail } from '../support/v1-commands.js';
 
-const BROKER = join('dist', 'broker', 'main.js');
 const SDK = pathToFileURL(join('dist', 'client', 'index.js')).href;
 const processes = useProcesses();
 const raw = useRawClients();
@@ -21,17 +21,6 @@ afterEach(async () => {
   await Promise.all([...clients].map((client) => client.close()));
   clients.clear();
 });
-
-async function startBroker(
-  data: string,
-  ...more: string[]
-): Promise<{ child: Child; endpoint: string }> {
-  const readyFile = join(processes.folder(), 'ready.json');
-  const args = ['--bind', 'tcp://127.0.0.1:*', '--data', data, '--ready-file', readyFile, ...more];
-  const child = await processes.start(process.execPath, [BROKER, ...args], { readyFile });
-  const { endpoints } = readReadyFile(readyFile) as { endpoints: [string] };
-  return { child, endpoint: endpoints[0] };
-}
 
 async function kill(child: Child): Promise<void> {
   child.signal('SIGKILL');
@@ -49,7 +38,7 @@ describe('#330: mail to an absent address', () => {
 
   it('survives kill -9 of the broker, for a receiver of either kind', async () => {
     const data = join(processes.folder(), 'data');
-    const first = await startBroker(data);
+    const first = await startBrokerProcess(processes, { data });
     const producer = await client(first.endpoint, 'producer');
     const sent = subjects.flatMap((subject) => [
       producer.sendTo('consumer', subject, Buffer.from(`body of ${subject}`)),
@@ -58,7 +47,7 @@ describe('#330: mail to an absent address', () => {
     await Promise.all(sent);
     await kill(first.child);
 
-    const second = await startBroker(data);
+    const second = await startBrokerProcess(processes, { data });
     const consumer = await raw.open(second.endpoint, 'consumer');
     for (const subject of subjects) {
       expect(await consumer.next()).toMatchObject({
@@ -75,20 +64,20 @@ describe('#330: mail to an absent address', () => {
 
   it('survives a restart, when its sender speaks MLM/1 and saw its session end well', async () => {
     const data = join(processes.folder(), 'data');
-    const first = await startBroker(data);
+    const first = await startBrokerProcess(processes, { data });
     const producer = await raw.open(first.endpoint, 'producer');
     for (const subject of subjects) await producer.send(mail('consumer', subject));
     await producer.ask(CLOSE, 'OK 200');
     await first.child.stop();
 
-    const second = await startBroker(data);
+    const second = await startBrokerProcess(processes, { data });
     const consumer = await raw.open(second.endpoint, 'consumer');
     await consumer.expect(...subjects);
   });
 
   it('is not there twice: what was confirmed stays done with', async () => {
     const data = join(processes.folder(), 'data');
-    const first = await startBroker(data);
+    const first = await startBrokerProcess(processes, { data });
     const consumer = await client(first.endpoint, 'consumer');
     for (const n of range(1, 10)) await consumer.sendTo('consumer', `letter ${n}`);
     const letters = await take(consumer.mailbox(), 4);
@@ -97,7 +86,7 @@ describe('#330: mail to an absent address', () => {
     await consumer.sendTo('consumer', 'letter 11');
     await kill(first.child);
 
-    const second = await startBroker(data);
+    const second = await startBrokerProcess(processes, { data });
     const again = await client(second.endpoint, 'consumer');
     const rest = await take(again.mailbox(), 7);
     expect(rest.map(({ subject }) => subject)).toEqual(range(5, 11).map((n) => `letter ${n}`));
@@ -127,7 +116,7 @@ describe('#89: two workers, of which one is killed', () => {
 
   it('the requests that it held, and those that come later, are done by the other', async () => {
     const data = join(processes.folder(), 'data');
-    const { endpoint } = await startBroker(data, '--timeout', '500');
+    const { endpoint } = await startBrokerProcess(processes, { data, timeout: 500 });
     const killed = await startWorker(endpoint, 'worker2', 'hangs');
     const producer = await connect(endpoint, { address: 'producer', heartbeatMs: 100 });
     clients.add(producer);

@@ -11,7 +11,8 @@ import {
   openaiService,
 } from '../../workers/commands/config/service-shapes.js';
 import { configOf } from '../unit/workers/commands-support.js';
-import { readReadyFile, useProcesses } from '../support/processes.js';
+import { startBrokerProcess } from '../support/broker-process.js';
+import { useProcesses } from '../support/processes.js';
 import { readSections, type Block, type Section } from './guide-pages.js';
 import { Shell, typeAll, until } from './guide-terminal.js';
 
@@ -31,14 +32,6 @@ afterEach(async () => {
 });
 // The broker is ended last.
 const processes = useProcesses();
-
-async function startBroker(): Promise<string> {
-  const readyFile = join(processes.folder(), 'ready.json');
-  const args = ['--bind', 'tcp://127.0.0.1:*', '--ephemeral', '--ready-file', readyFile];
-  await processes.start(process.execPath, [resolve('dist/broker/main.js'), ...args], { readyFile });
-  const { endpoints } = readReadyFile(readyFile) as { endpoints: string[] };
-  return endpoints[0] ?? '';
-}
 
 /** A reader's own project, as `npm install PATH` leaves it, with the files of a section. */
 function project(section: Section): string {
@@ -73,7 +66,7 @@ async function workers(): Promise<number> {
 }
 
 async function play(section: Section): Promise<void> {
-  const endpoint = await startBroker();
+  const { endpoint } = await startBrokerProcess(processes);
   client = await connect(endpoint);
   const place = { folder: project(section), env: environment(endpoint) };
   for (const block of section.blocks) {

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { PLAIN_REQUEST, type Command } from '../../protocol/index.js';
 import { connect, type ConnectOptions, type MlmClient } from '../../client/index.js';
 import { NativeClient } from '../support/native-client.js';
-import { readReadyFile, useProcesses, type Child } from '../support/processes.js';
+import { startBrokerProcess, type BrokerProcess } from '../support/broker-process.js';
+import { useProcesses, type Child } from '../support/processes.js';
 import { useRawClients } from '../support/raw-client.js';
 import { coded, failureOf, range, take } from '../support/sessions.js';
 import { brief, mail, PING, send, write } from '../support/v1-commands.js';
@@ -29,27 +30,9 @@ const rawClients = useRawClients();
 // The broker is ended last.
 const processes = useProcesses();
 
-interface RunningBroker {
-  readonly child: Child;
-  readonly endpoint: string;
-}
-
 /** The built broker in a process of its own, whose memory is its own. */
-async function start(flags: Readonly<Record<string, string | number>>): Promise<RunningBroker> {
-  const readyFile = join(processes.folder(), 'ready.json');
-  const given = {
-    bind: 'tcp://127.0.0.1:*',
-    'ready-file': readyFile,
-    timeout: SILENCE_MS,
-    ...flags,
-  };
-  const words = Object.entries(given).flatMap(([name, value]) => [`--${name}`, String(value)]);
-  const child = await processes.start(process.execPath, ['dist/broker/main.js', ...words], {
-    readyFile,
-    env: { MLM_EPHEMERAL: 'data' in flags ? undefined : 'true' },
-  });
-  const { endpoints } = readReadyFile(readyFile) as { endpoints: string[] };
-  return { child, endpoint: endpoints[0]! };
+function start(flags: Readonly<Record<string, string | number>>): Promise<BrokerProcess> {
+  return startBrokerProcess(processes, { timeout: SILENCE_MS, ...flags });
 }
 
 async function open(endpoint: string, options: ConnectOptions = {}): Promise<MlmClient> {

@@ -1,7 +1,7 @@
 // Jobs and a broker that is killed, as a process from the built files: what was
 // accepted is done, and what was done is collected, by clients that were not there.
 import { connect, type MlmClient } from '../../client/index.js';
-import { startBrokerProcess, type BrokerProcess } from '../interop/broker-process.js';
+import { startBrokerProcess, type BrokerProcess } from '../support/broker-process.js';
 import { PATIENCE_MS, useProcesses } from '../support/processes.js';
 import { range, until } from '../support/sessions.js';
 
@@ -21,12 +21,12 @@ async function client(): Promise<MlmClient> {
 
 async function killAndRestart(): Promise<void> {
   await broker.child.stop('SIGKILL');
-  broker = await startBrokerProcess(processes, data, broker.endpoint);
+  broker = await startBrokerProcess(processes, { data, bind: broker.endpoint });
 }
 
 beforeEach(async () => {
   data = processes.folder();
-  broker = await startBrokerProcess(processes, data);
+  broker = await startBrokerProcess(processes, { data });
 });
 
 afterEach(() => Promise.all(clients.splice(0).map((each) => each.close())));

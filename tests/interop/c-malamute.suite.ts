@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startBroker } from '../../broker/index.js';
 import { useProcesses, type Child } from '../support/processes.js';
-import { startBrokerProcess } from './broker-process.js';
+import { startBrokerProcess } from '../support/broker-process.js';
 import { cEnvironment, startCBroker } from './c-broker.js';
 import { LinePeer } from './line-peer.js';
 import { cTranscripts } from './own-transcripts.js';
@@ -86,7 +86,8 @@ interface Running {
 const PROCESSES: Record<string, () => (bind?: string) => Promise<Running>> = {
   'our broker': () => {
     const data = processes.folder();
-    return async (bind) => startBrokerProcess(processes, data, bind);
+    return async (bind) =>
+      startBrokerProcess(processes, { data, ...(bind === undefined ? {} : { bind }) });
   },
   'the C broker': () => async (bind) => startCBroker(processes, prefix, bind),
 };
@@ -105,12 +106,12 @@ describe.each(Object.entries(PROCESSES))('%s is killed and comes back', (_, prep
 
 it('our broker is away for so long that the C client gives it up; then it goes on', async () => {
   const data = processes.folder();
-  const { endpoint, child } = await startBrokerProcess(processes, data);
+  const { endpoint, child } = await startBrokerProcess(processes, { data });
   const survivors = { writer: await c(), reader: await c(), worker: await c() };
   await declareAll(endpoint, survivors);
   await child.stop();
   while ((await survivors.writer.command('connected'))[0] === 'yes') await sleep(200);
-  await startBrokerProcess(processes, data, endpoint);
+  await startBrokerProcess(processes, { data, bind: endpoint });
   await expectAllBack(endpoint, survivors, await c());
 });
 
