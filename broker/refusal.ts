@@ -1,9 +1,12 @@
 // What the broker answers to a command that it does not carry out.
 import {
+  compilePattern,
   fittingText,
+  ProtocolError,
   STATUS,
   STRING_BYTES_MAX,
   textBytes,
+  type Pattern,
   type StatusCode,
 } from '../protocol/index.js';
 
@@ -20,6 +23,16 @@ export interface Refusal {
 /** A refusal of something that the peer could have done otherwise. */
 export function refused(reason: string): Refusal {
   return { statusCode: STATUS.FAILED, reason };
+}
+
+/** A pattern that a peer named; the refusal of one that is none. */
+export function patternOf(source: string): Pattern | Refusal {
+  try {
+    return compilePattern(source);
+  } catch (error) {
+    if (error instanceof ProtocolError) return refused(error.message);
+    throw error;
+  }
 }
 
 /** The reason where a body has more octets than a message may have. */

@@ -1,10 +1,11 @@
 // How the waiting requests of a service are ordered: in lanes, one for each set
-// of patterns that match them and what they need of a worker, so that a worker finds its next request without
-// looking at those it does not do, and a request the workers that do it. What is
-// given to whom, and what becomes of it, is the business of service.ts.
-import { compilePattern, ProtocolError, type Pattern } from '../../protocol/index.js';
+// of patterns that match them and what they need of a worker, so that a worker
+// finds its next request without looking at those it does not do, and a request the
+// workers that do it. What is given to whom is the business of service.ts, and what
+// becomes of it that of requests.ts.
+import type { Pattern } from '../../protocol/index.js';
 import type { Message } from './message.js';
-import { refused, type Refusal } from '../refusal.js';
+import { patternOf, refused, type Refusal } from '../refusal.js';
 import type { Session } from '../sessions/session.js';
 import type { Service } from './service.js';
 import type { CacheTerms } from './sharing.js';
@@ -141,13 +142,8 @@ export class Lanes {
     if (this.#groups.size >= this.#patternsMax) {
       return refused(`the service is offered under ${this.#patternsMax} patterns already`);
     }
-    let pattern: Pattern;
-    try {
-      pattern = compilePattern(source);
-    } catch (error) {
-      if (error instanceof ProtocolError) return refused(error.message);
-      throw error;
-    }
+    const pattern = patternOf(source);
+    if ('reason' in pattern) return pattern;
     const id = ++this.#lastGroup;
     const group: Group = { id, pattern, ready: new Set(), lanes: new Set(), workers: 0 };
     this.#groups.set(source, group);

@@ -2,8 +2,8 @@
 // matched with a pattern once, not once for each reader or message; a pattern
 // that matches one subject only is not matched with others at all. It delivers
 // nothing.
-import { compilePattern, ProtocolError, type Pattern } from '../../protocol/index.js';
-import { refused, type Refusal } from '../refusal.js';
+import type { Pattern } from '../../protocol/index.js';
+import { patternOf, type Refusal } from '../refusal.js';
 
 const SUBJECTS_KNOWN_MAX = 10_000;
 /** Readers in the lists of all known subjects together. */
@@ -95,13 +95,8 @@ export class Interests<Reader> {
   }
 
   #begin(source: string): Interest<Reader> | Refusal {
-    let pattern: Pattern;
-    try {
-      pattern = compilePattern(source);
-    } catch (error) {
-      if (error instanceof ProtocolError) return refused(error.message);
-      throw error;
-    }
+    const pattern = patternOf(source);
+    if ('reason' in pattern) return pattern;
     const interest = { pattern, readers: new Set<Reader>() };
     this.#bySource.set(source, interest);
     if (pattern.exact === undefined) this.#searched.push(interest);
