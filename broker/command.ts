@@ -26,6 +26,8 @@ const PROGRAM = 'mlm-broker';
 
 /** The statuses with which it ends, as those of `mlm`. */
 const EXIT = { failed: 1, usage: 2, interrupted: 130 } as const;
+/** Signals that come within this time after the first one are that one again, ms. */
+const SAME_SIGNAL_MS = 500;
 
 /** Flags as yargs takes them; checking is left to the option table. */
 function flags(): Record<string, Options> {
@@ -140,12 +142,18 @@ function readOptions(given: Arguments) {
   return { options: resolveOptions(sources), rules: { rules, rulesSource: file.path } };
 }
 
-/** The first signal drains and stops; a second one ends the process at once. */
+/**
+ * The first signal drains and stops; a second one ends the process at once. npm hands a Ctrl-C on
+ * of which the terminal has told the broker, too: what comes right after the first is no second one.
+ */
 function stopOnSignals(program: string, stop: () => Promise<void>): void {
-  let stopping = false;
+  let firstMs: number | undefined;
   const onSignal = (): void => {
-    if (stopping) process.exit(EXIT.interrupted);
-    stopping = true;
+    if (firstMs !== undefined) {
+      if (performance.now() - firstMs >= SAME_SIGNAL_MS) process.exit(EXIT.interrupted);
+      return;
+    }
+    firstMs = performance.now();
     stop().then(
       () => process.exit(0),
       (error: unknown) => fail(program, (error as Error).message, EXIT.failed),

@@ -142,15 +142,29 @@ it('removes its ready file at SIGTERM, and only its own', async () => {
   expect(existsSync(readyFile)).toBe(true);
 });
 
-it('ends at once at a second signal, though a client does not read what waits for it', async () => {
-  const patient = { timeout: 3_600_000, 'drain-timeout': 600_000 };
-  const { child, endpoint } = await startBrokerProcess(processes, patient);
-  await rawClients.open(endpoint, 'deaf', { receiveHighWaterMark: 1 });
-  const sender = await client(endpoint);
-  const body = Buffer.alloc(10_000);
-  await Promise.all(range(1, 5000).map((n) => sender.sendTo('deaf', `${n}`, body)));
-  child.signal('SIGTERM');
-  expect(await child.signalAgain('SIGTERM')).toEqual({ code: 130, signal: null });
+describe('while a client does not read what waits for it', () => {
+  async function startWithDeaf(drainMs: number): Promise<Child> {
+    const patient = { timeout: 3_600_000, 'drain-timeout': drainMs };
+    const { child, endpoint } = await startBrokerProcess(processes, patient);
+    await rawClients.open(endpoint, 'deaf', { receiveHighWaterMark: 1 });
+    const sender = await client(endpoint);
+    const body = Buffer.alloc(10_000);
+    await Promise.all(range(1, 5000).map((n) => sender.sendTo('deaf', `${n}`, body)));
+    return child;
+  }
+
+  it('ends at once at a second signal', async () => {
+    const child = await startWithDeaf(600_000);
+    child.signal('SIGTERM');
+    expect(await child.signalAgain('SIGTERM')).toEqual({ code: 130, signal: null });
+  });
+
+  it('takes a Ctrl-C that npm hands on beside the terminal for one', async () => {
+    const child = await startWithDeaf(1000);
+    child.signal('SIGINT');
+    child.signal('SIGTERM');
+    expect(await child.waitForExit()).toEqual({ code: 0, signal: null });
+  });
 });
 
 it('goes on where nobody reads its output any more', async () => {
