@@ -318,6 +318,14 @@ export class KeptModel {
     return wentWithSession && before + this.unseenAttempts >= this.#limits.attemptsMax - 1;
   }
 
+  /** True where such a request may be waiting: one that was tried may wait beyond its timeout. */
+  somethingGoesAlone(queue: Queue): boolean {
+    return [...this.#of(queue)].some(
+      (message) =>
+        message.state === 'kept' && message.holder === undefined && this.goesAlone(message),
+    );
+  }
+
   /** Everybody has taken all there is: each message must have come to an end. */
   checkEnds(dead: ReadonlySet<string>): void {
     for (const { fields, state, holder } of this.messages) {

@@ -177,7 +177,7 @@ export class Run implements Models {
         const inHand = holds.filter(({ fields }) => fields.queue.name === name);
         // One of them must be alone with its worker.
         if (inHand.some((message) => this.kept.goesAlone(message))) continue;
-        if (held > 0 && waiting.some((message) => this.kept.goesAlone(message))) continue;
+        if (held > 0 && this.kept.somethingGoesAlone({ kind: 'service', name })) continue;
         for (const { fields } of waiting) {
           this.fault(
             `${fields.id} waits, and ${session.address} holds ${held} of ${terms.capacity}`,
