@@ -281,14 +281,21 @@ export class KeptModel {
     else message.state = sender.ended ? 'unknown' : 'kept';
   }
 
-  /** The broker has ended, and another one has started on its disk. */
-  restarted(nowMs: number): void {
+  /**
+   * The broker has ended, and another one has started on its disk.
+   *
+   * @param endedMs since when it wrote nothing; one that stops delivers until it has stopped
+   */
+  restarted(endedMs: number, nowMs: number): void {
     this.#startedMs = nowMs;
     for (const message of this.messages) {
-      const { state, firm } = message;
+      const { state, firm, fields, heldBackUntilMs } = message;
       if (state === 'sent' || (!firm && state !== 'kept' && state !== 'refused')) {
         message.state = 'unknown';
       }
+      // A broker that takes its time to stop may have given it to a worker that does not confirm.
+      const dueMs = Math.max(fields.notBeforeMs, heldBackUntilMs);
+      if (state === 'kept' && dueMs > endedMs && dueMs <= nowMs) message.state = 'unknown';
       message.holder = undefined;
       message.expected = undefined;
       message.wentBack = false;

@@ -447,6 +447,7 @@ export class Run implements Models {
   /** The broker is killed, or stops, and another one starts on its disk. */
   async restart(how: 'killed' | 'killed, the commit under way written' | 'stopped'): Promise<void> {
     const old = this.#world;
+    const beginsMs = this.nowMs();
     old.network.onTaken = undefined;
     this.#sessions = [];
     let store: LateStore;
@@ -462,7 +463,7 @@ export class Run implements Models {
     this.#store = store;
     this.#world = world;
     this.#failuresBefore = 0;
-    this.kept.restarted(this.nowMs());
+    this.kept.restarted(how === 'stopped' ? beginsMs : this.nowMs(), this.nowMs());
     this.streams.restarted();
     await this.start();
   }

@@ -143,7 +143,10 @@ it('a kept message is itself again, and keeps nothing of the octets it was read 
     job: true,
     wants: { needs: { gpu: true, blob: new Uint8Array([1, 2]) } },
     attempts: 3,
-    failures: [{ timeMs: 5, worker: 'w', reason: 'no' }],
+    failures: [
+      { timeMs: 5, worker: 'w', reason: 'no' },
+      { timeMs: 6, worker: 'v', reason: 'gone', lost: true },
+    ],
   };
   const octets = encodeKept(message);
   const read = decodeKept(7, octets);
