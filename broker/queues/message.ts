@@ -8,7 +8,7 @@ import type { Session } from '../sessions/session.js';
 import type { Failure, KeptMessage } from '../store/store.js';
 import type { Share } from './sharing.js';
 import type { WaitingLine } from './waiting-line.js';
-import type { Needs } from './wants.js';
+import { NO_WANTS, type Needs, type Wants } from './wants.js';
 
 /** Octets of memory that a message costs beside its strings and content, as measured. */
 const MESSAGE_OVERHEAD_BYTES = 700;
@@ -85,6 +85,8 @@ export class Message implements Expiring, KeptMessage, MessageNow {
   readonly job: boolean;
   readonly wants: unknown;
   readonly quiet: boolean;
+  /** What it asks of its worker, as it was read. */
+  wanted: Wants = NO_WANTS;
   /** What a worker must have to get it now; undefined for nothing special. */
   needs: Needs | undefined = undefined;
   /** When it may be delivered at the earliest, ms since 1970; 0 for at once. */

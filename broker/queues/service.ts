@@ -12,7 +12,7 @@ import type { Session } from '../sessions/session.js';
 import type { Place } from '../store/storage.js';
 import { RequestQueue } from './requests.js';
 import type { CacheTerms } from './sharing.js';
-import { NO_WANTS, readWants, type Labels, type Needs, type Wants } from './wants.js';
+import { readWants, type Labels, type Needs } from './wants.js';
 
 /** What a session says of itself when it offers a service. */
 export interface OfferTerms {
@@ -165,14 +165,12 @@ export class Service extends RequestQueue {
 
   protected override enqueue(message: Message): void {
     super.enqueue(message);
-    message.needs = this.#wantsOf(message).needs;
-    this.#gathering.push(message);
-  }
-
-  #wantsOf({ wants, job }: Message): Wants {
-    const read = readWants(wants, job);
+    const { wants, job } = message;
+    const wanted = readWants(wants, job);
     // It was read before when it was accepted; a store may hold anything.
-    return typeof read === 'string' ? NO_WANTS : read;
+    if (typeof wanted !== 'string') message.wanted = wanted;
+    message.needs = message.wanted.needs;
+    this.#gathering.push(message);
   }
 
   protected override free(session: Session): void {
@@ -246,7 +244,7 @@ export class Service extends RequestQueue {
 
   /** Finds a worker for a request whose turn it is. */
   #seek(message: Message): void {
-    const { preferred, settleMs } = message.wants === undefined ? NO_WANTS : this.#wantsOf(message);
+    const { preferred, settleMs } = message.wanted;
     if (preferred !== undefined && settleMs > 0) {
       message.needs = preferred;
       message.settling = this.watchDelay(message, settleMs, true);
@@ -259,16 +257,16 @@ export class Service extends RequestQueue {
   /** True where a request needs no worker now, since one has done the same, or does it. */
   #spare(message: Message): boolean {
     if (this.#caches.none) return false;
-    const { subject } = message;
-    const { needs } = this.#wantsOf(message);
-    return this.sharing.spare(message, this.#caches.of(this.#lanes.of({ subject, needs })));
+    const { subject, wanted } = message;
+    const lane = this.#lanes.of({ subject, needs: wanted.needs });
+    return this.sharing.spare(message, this.#caches.of(lane));
   }
 
   /** No preferred worker had time for a request: another one will do. */
   override settle(message: Message): void {
-    const { needs } = this.#wantsOf(message);
+    const { line, wanted } = message;
+    const { needs } = wanted;
     if (message.gone || message.needs === needs) return;
-    const { line } = message;
     const lane = this.#lanes.of(message);
     message.needs = needs;
     if (line === undefined || this.sharing.isSpared(message)) return;
