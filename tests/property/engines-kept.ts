@@ -76,6 +76,12 @@ export class Message {
   }
 }
 
+/** From one moment to another, ms since 1970. */
+export interface Span {
+  readonly sinceMs: number;
+  readonly nowMs: number;
+}
+
 export interface KeptLimits {
   readonly attemptsMax: number;
   readonly mailboxMessagesMax: number;
@@ -175,10 +181,15 @@ export class KeptModel {
    *
    * @param attempt as the delivery says; undefined for MLM/1, which has it for good
    */
-  given(message: Message, receiver: Party, attempt: number | undefined, nowMs: number): void {
+  given(
+    message: Message,
+    receiver: Party,
+    attempt: number | undefined,
+    { sinceMs, nowMs }: Span,
+  ): void {
     const { id, queue } = message.fields;
     if (receiver.ended) this.#fault(`${id} came to ${receiver.address}, whose session had ended`);
-    this.#checkMayBeGiven(message, nowMs);
+    this.#checkMayBeGiven(message, sinceMs, nowMs);
     // Others are given what it held before it is told that it may go.
     if (message.holder?.leaving === true) this.ended(message.holder);
     if (message.holder !== undefined) {
@@ -202,7 +213,11 @@ export class KeptModel {
     message.holder = receiver;
   }
 
-  #checkMayBeGiven({ fields, state, heldBackUntilMs, attempts }: Message, nowMs: number): void {
+  #checkMayBeGiven(
+    { fields, state, heldBackUntilMs, attempts }: Message,
+    sinceMs: number,
+    nowMs: number,
+  ): void {
     const { id, notBeforeMs } = fields;
     const isOver = state === 'done' || state === 'dead' || state === 'expired';
     if (isOver || state === 'refused') this.#fault(`${id} was given out though it was ${state}`);
@@ -212,7 +227,7 @@ export class KeptModel {
     if (fields.queue.kind === 'service' && attempts > 0) return;
     // What an earlier broker left is looked at when this one has run for a step.
     const expiresMs = Math.max(fields.expiresMs, this.#startedMs);
-    if (nowMs >= expiresMs + STEP_MS) this.#fault(`${id} was given out after its timeout`);
+    if (sinceMs >= expiresMs + STEP_MS) this.#fault(`${id} was given out after its timeout`);
   }
 
   /** Mail comes in order: what was sent before is done with, or its owner holds it. */
@@ -230,7 +245,8 @@ export class KeptModel {
   confirmed(message: Message, statusCode: number, nowMs: number): void {
     message.holder = undefined;
     message.wentBack = true;
-    message.wentWithSession = false;
+    // A worker that is not ready says nothing of the request.
+    if (statusCode !== 503) message.wentWithSession = false;
     if (message.fields.queue.kind === 'mailbox' || statusCode < 300) this.#end(message, 'done');
     else if (statusCode === 503) {
       message.attempts--;

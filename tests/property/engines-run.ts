@@ -18,6 +18,7 @@ import {
   type KeptLimits,
   type Message,
   type Queue,
+  type Span,
 } from './engines-kept.js';
 import { Session, type Delivery, type Models } from './engines-session.js';
 import { Reading, StreamModel, type ReadingFields } from './engines-streams.js';
@@ -63,6 +64,8 @@ export class Run implements Models {
   #count = 0;
   /** Commits that had failed when nothing was under way last. */
   #failuresBefore = 0;
+  /** When all was seen that had happened, ms since 1970. */
+  #settledMs = 0;
   /** Requests that waited for a worker when the last operation was over. */
   #waited: ReadonlySet<Message> = new Set();
 
@@ -101,6 +104,10 @@ export class Run implements Models {
     return this.#world.clock.wallMs();
   }
 
+  span(): Span {
+    return { sinceMs: this.#settledMs, nowMs: this.nowMs() };
+  }
+
   clean(): boolean {
     return this.#store.healthy && this.#store.failures === this.#failuresBefore;
   }
@@ -127,6 +134,7 @@ export class Run implements Models {
     }
     this.#checkNobodyWasOvertaken(this.#waited, given);
     this.#waited = this.#waitingRequests();
+    this.#settledMs = this.nowMs();
     this.check();
   }
 

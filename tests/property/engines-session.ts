@@ -15,7 +15,7 @@ import type { World } from '../support/broker-world.js';
 import type { FakePeer } from '../support/fake-transport.js';
 import { messagesOf } from '../support/native-client.js';
 import { open } from '../support/v1-commands.js';
-import type { KeptModel, Message, Party } from './engines-kept.js';
+import type { KeptModel, Message, Party, Span } from './engines-kept.js';
 import {
   Reading,
   type ReadingFields,
@@ -30,6 +30,8 @@ export interface Models {
   fault(what: string): void;
   /** The time now, ms since 1970. */
   nowMs(): number;
+  /** When what is seen now may have happened. */
+  span(): Span;
   /** True where no commit has failed for as long as anything was under way. */
   clean(): boolean;
   /** The broker has answered OPEN, or CLOSE. */
@@ -166,7 +168,7 @@ export class Session implements Party {
           return;
         }
         const message = this.#known(command.tracker);
-        if (message !== undefined) kept.given(message, this, undefined, this.#models.nowMs());
+        if (message !== undefined) kept.given(message, this, undefined, this.#models.span());
         return;
       }
       case 'STREAM DELIVER': {
@@ -246,7 +248,7 @@ export class Session implements Party {
     const { delivery, epoch, tracker, attempt } = said;
     const message = this.#known(tracker);
     if (message === undefined) return;
-    this.#models.kept.given(message, this, attempt, this.#models.nowMs());
+    this.#models.kept.given(message, this, attempt, this.#models.span());
     this.held.set(delivery, { message, delivery, epoch });
   }
 
