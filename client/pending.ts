@@ -5,10 +5,13 @@ import type { Clock, Timer } from './clock.js';
 import { aborted, MlmError } from './errors.js';
 import type { Intake } from './intake.js';
 
+/** How long what has come is looked at before a wait ends for want of an answer, ms. */
+const LOOK_MS = 50;
+
 interface Wait<T> {
   readonly resolve: (answer: T) => void;
   readonly reject: (error: MlmError) => void;
-  readonly timer: Timer | undefined;
+  timer: Timer | undefined;
   readonly signal: AbortSignal | undefined;
   readonly onAbort: (() => void) | undefined;
 }
@@ -50,16 +53,24 @@ export class Pending<T> {
         onGone?.();
         this.reject(tracker, error);
       };
-      const timer =
-        timeoutMs === undefined
-          ? undefined
-          : this.#clock.start(timeoutMs, () => {
-              gone(new MlmError('TIMEOUT', `${what}: no answer within ${timeoutMs} ms`));
-            });
       const onAbort = signal === undefined ? undefined : () => gone(aborted(what, signal));
       if (onAbort !== undefined) signal?.addEventListener('abort', onAbort);
-      this.#waits.set(tracker, { resolve, reject, timer, signal, onAbort });
+      const wait: Wait<T> = { resolve, reject, timer: undefined, signal, onAbort };
+      this.#waits.set(tracker, wait);
+      if (timeoutMs !== undefined) {
+        this.#startTimer(wait, timeoutMs, () => {
+          gone(new MlmError('TIMEOUT', `${what}: no answer within ${timeoutMs} ms`));
+        });
+      }
       this.#intake.expect();
+    });
+  }
+
+  /** In two parts: where this process stood still, it takes what came meanwhile in between. */
+  #startTimer(wait: Wait<T>, timeoutMs: number, onTimeout: () => void): void {
+    const lookMs = Math.min(LOOK_MS, timeoutMs / 4);
+    wait.timer = this.#clock.start(timeoutMs - lookMs, () => {
+      wait.timer = this.#clock.start(lookMs, onTimeout);
     });
   }
 

@@ -211,5 +211,5 @@ export class Requests implements RequestVerbs {
  * no worker took it) comes before our TIMEOUT (whatever happened, no reply came).
  */
 export function brokerTimeoutMs(timeoutMs: number): number {
-  return timeoutMs - Math.min(100, Math.floor(timeoutMs / 10));
+  return timeoutMs - Math.min(500, Math.floor(timeoutMs / 5));
 }

@@ -230,7 +230,7 @@ describe.each(['auto', 'v1'] as const)('sessions (%s):', (spoken) => {
       const [asking, working] = [await connectTo(broker), await connectTo(broker)];
       await working.offer('work', { pattern: '^a' }, () => 1);
       expect(await codeOf(asking.request('work', 'a'))).toBe('resolved');
-      expect(await codeOf(asking.request('work', 'b', 1, { timeoutMs: 1000 }))).toBe('EXPIRED');
+      expect(await codeOf(asking.request('work', 'b', 1, { timeoutMs: 2500 }))).toBe('EXPIRED');
     });
 
     it('stop on one worker and go on at another', async () => {

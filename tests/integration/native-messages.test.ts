@@ -195,7 +195,7 @@ describe.each(['memory', 'disk'])('a service (%s)', (kind) => {
     expect((await asking.request('s', 'a')).value()).toBe('a');
     await a.stop();
     expect((await asking.request('s', 'b')).value()).toBe('b');
-    const nobody = failureOf(asking.request('s', 'a', '', { timeoutMs: 1000 }));
+    const nobody = failureOf(asking.request('s', 'a', '', { timeoutMs: 2500 }));
     expect(await nobody).toMatchObject({ code: 'EXPIRED' });
   });
 

@@ -261,7 +261,7 @@ describe('labels', () => {
       expect(await who({ needs: { models: ['a', 'c'] } })).toBe('small');
       expect(await who({ prefers: { models: 'b' }, settleMs: 10_000 })).toBe('large');
     }
-    const nobody = asking.request('s', 'x', '', { needs: { gpu: true }, timeoutMs: 200 });
+    const nobody = asking.request('s', 'x', '', { needs: { gpu: true }, timeoutMs: 2500 });
     expect(await failureOf(nobody)).toMatchObject({ code: 'EXPIRED' });
   });
 

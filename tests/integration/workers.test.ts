@@ -143,7 +143,7 @@ it('each worker of a process gets the subjects of its pattern', async () => {
   expect(await ask('draw', 'png/a')).toBe('png');
   expect(await ask('draw', 'svg/a')).toBe('svg');
   expect(await ask('read', 'svg/a')).toBe('read');
-  const nobody = failureOf(client.request('draw', 'gif/a', '', { timeoutMs: 200 }));
+  const nobody = failureOf(client.request('draw', 'gif/a', '', { timeoutMs: 2500 }));
   expect(await nobody).toMatchObject({ code: 'EXPIRED' });
 });
 

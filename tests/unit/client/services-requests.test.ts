@@ -53,7 +53,7 @@ describe('a request', () => {
     void failureOf(client.request('svc', 'plain'));
     await settle();
     expect(requests()[0]).toMatchObject({
-      timeout: 9900,
+      timeout: 9500,
       priority: 3,
       delay: 100,
       deadline: 5000,
