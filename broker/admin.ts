@@ -15,7 +15,7 @@ import type { Sessions } from './sessions/sessions.js';
 import { isOwn, type Stream } from './streams/stream.js';
 import type { Streams } from './streams/streams.js';
 
-export const ADMIN_SERVICE = '$broker';
+const ADMIN_SERVICE = '$broker';
 const ROWS_MAX = 10_000;
 const JSON_SUFFIX = '.json';
 

@@ -6,7 +6,7 @@ import { Encoder } from '@msgpack/msgpack';
 import type { Message } from './message.js';
 
 /** Octets of a body that are hashed, at most: it is done in one go, and keeps everybody waiting. */
-export const INPUT_BYTES_MAX = 64 * 1024 * 1024;
+const INPUT_BYTES_MAX = 64 * 1024 * 1024;
 
 const encoder = new Encoder();
 

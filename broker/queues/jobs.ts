@@ -29,7 +29,7 @@ export type JobEvent =
 export type AppendOwn = (stream: string, subject: string, content: readonly Buffer[]) => unknown;
 
 /** The kind of queue under which the store keeps the ids of jobs. */
-export const JOB_IDS_KIND = 'jobs';
+const JOB_IDS_KIND = 'jobs';
 
 export class Jobs {
   readonly #append: AppendOwn;

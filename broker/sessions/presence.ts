@@ -5,7 +5,7 @@ import { encode as pack } from '@msgpack/msgpack';
 import type { Session } from './session.js';
 
 /** The stream on which the broker tells who is there. */
-export const PRESENCE_STREAM = '$presence';
+const PRESENCE_STREAM = '$presence';
 
 /** Offers of one session that are told of. */
 const OFFERS_TOLD_MAX = 100;

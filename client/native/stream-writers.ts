@@ -12,7 +12,7 @@ const OPEN_MAX = 1000;
 const WRITERS_MIN = 2 * OPEN_MAX;
 
 /** What it needs of the session. */
-export interface WritersHooks {
+interface WritersHooks {
   isOpen(): boolean;
   call(method: string, given: Record<string, unknown>, answer: CallAnswer): void;
   /** A handle has come: what waits for it may leave. */

@@ -55,7 +55,7 @@ export function checkedPipeline(file: string, source: string, { warn }: Context)
   throw new CommandError(`${file} is not a pipeline that can run`, EXIT.usage);
 }
 
-export function warnOfMissing(pipeline: Pipeline, services: Services, { warn }: Context): void {
+function warnOfMissing(pipeline: Pipeline, services: Services, { warn }: Context): void {
   for (const service of services.missing(pipeline)) {
     warn(`no worker offers the service "${service}" now: its steps wait for one`);
   }

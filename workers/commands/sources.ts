@@ -25,7 +25,7 @@ export interface Source {
 }
 
 /** What may be written, for messages. */
-export const SOURCE_USAGE = 'json, text, binary, body.FIELD, frame N or frames N..';
+const SOURCE_USAGE = 'json, text, binary, body.FIELD, frame N or frames N..';
 
 /** @throws {SourceError} */
 export function parseSource(written: string): Source {

@@ -11,9 +11,8 @@ export class WarmLabels {
   readonly #announce: Worker['announce'];
   /** What the worker says of itself in any case. */
   readonly #own: Labels;
-  #warm: Labels = {};
-
   readonly #log: WorkerLog;
+  #warm: Labels = {};
 
   constructor({ labels, announce }: Pick<Worker, 'labels' | 'announce'>, log: WorkerLog) {
     this.#own = labels;

@@ -159,7 +159,7 @@ export interface EventOfJob {
 }
 
 /** What happens to the jobs of a run, until the signal fires. */
-export async function* readJobsOf(
+async function* readJobsOf(
   client: Pick<MlmClient, 'stream'>,
   run: string,
   options: {

@@ -6,7 +6,7 @@ import { DURATION_USAGE, parseDuration } from '../commands/config/units.js';
 import { isCondition } from './wants.js';
 
 /** What an input can be. */
-export const INPUT_TYPES = ['string', 'number', 'boolean', 'json', 'file', 'files'] as const;
+const INPUT_TYPES = ['string', 'number', 'boolean', 'json', 'file', 'files'] as const;
 export type InputType = (typeof INPUT_TYPES)[number];
 
 /**
@@ -14,7 +14,7 @@ export type InputType = (typeof INPUT_TYPES)[number];
  * files: a frame with the list of their names, then a frame for each. One file alone is
  * always its octets.
  */
-export const INPUT_FORMS = ['value', 'text', 'json', 'files'] as const;
+const INPUT_FORMS = ['value', 'text', 'json', 'files'] as const;
 export type InputForm = (typeof INPUT_FORMS)[number];
 
 /** How the reply of a worker is read: as those, as one file, or each frame as a file without a name. */

@@ -228,7 +228,7 @@ function expected(error: unknown): { readonly message: string; readonly isFinal:
 }
 
 /** Why a run failed, and which input made it. */
-export function failureText({ failure }: RunState): string {
+function failureText({ failure }: RunState): string {
   if (failure === undefined) return '';
   const { step, index, isEach, reason, input } = failure;
   const item = isEach && index !== null ? `, item ${index}` : '';

@@ -30,7 +30,7 @@ export function jsonOf(value: unknown, writeBytes: WriteBytes): string {
 }
 
 /** The parts of a JSON document, without the space between them. @param json a valid document */
-export function* jsonTokens(json: string): Generator<string> {
+function* jsonTokens(json: string): Generator<string> {
   let at = 0;
   while (at < json.length) {
     const end = tokenEnd(json, at);

@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import type { StreamMessage } from '../../index.js';
 
-export const RECORDING_VERSION = 1;
+const RECORDING_VERSION = 1;
 /** Octets of one body, at most: the longest line that can be. */
 export const BODY_BYTES_MAX = 384 * 1024 * 1024;
 

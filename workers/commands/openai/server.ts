@@ -161,7 +161,7 @@ const NOBODY_THERE: readonly string[] = [
 ];
 
 /** Why a server could not be asked, or did not answer to the end. */
-export function unreachable(url: string, thrown: unknown): Error {
+function unreachable(url: string, thrown: unknown): Error {
   const { cause = thrown } = thrown as { cause?: unknown };
   const code = systemCodeOf(cause);
   if (NOBODY_THERE.includes(code)) {
