@@ -9,7 +9,8 @@ import { connect, type MlmClient } from '../../client/index.js';
 import { BROKER, startBrokerProcess } from '../support/broker-process.js';
 import { PATIENCE_MS, readReadyFile, useProcesses, type Child } from '../support/processes.js';
 import { useRawClients } from '../support/raw-client.js';
-import { failureOf, range, until } from '../support/sessions.js';
+import { failureOf, range } from '../support/sessions.js';
+import { until } from '../support/until.js';
 
 const MLM = join(process.cwd(), 'dist', 'client', 'commands', 'mlm.js');
 const ANY_PORT = ['--bind', 'tcp://127.0.0.1:*'];

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { connect, type ConnectOptions, type MlmClient } from '../../client/index.js';
 import { startBrokerProcess } from '../support/broker-process.js';
 import { useProcesses } from '../support/processes.js';
-import { range, take, until } from '../support/sessions.js';
+import { range, take } from '../support/sessions.js';
+import { until } from '../support/until.js';
 
 const TEST_MS = 120_000;
 /** How long the broker waits for a client, and a client for the broker. */

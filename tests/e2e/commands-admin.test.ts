@@ -1,7 +1,8 @@
 // `mlm stream`, `mlm cursor` and `mlm dead` as real processes, against a real
 // broker.
 import { RequestFailure, type MlmClient } from '../../client/index.js';
-import { untilTrue, useCommands, type Broker, type Result } from './commands-support.js';
+import { useCommands, type Broker, type Result } from './commands-support.js';
+import { until } from '../support/until.js';
 
 const commands = useCommands();
 const done = { code: 0, signal: null, stdout: '', stderr: '' };
@@ -124,10 +125,10 @@ describe('mlm dead', () => {
 
   it('makes a request again, and throws one away', async () => {
     expect(await run('dead', 'retry', 'svc', '1')).toEqual(done);
-    await untilTrue('the request failed again', async () => {
+    await until(async () => {
       const letters = (await asked('dead', 'ls', 'svc')) as { letter: number }[];
       return letters.length === 1;
-    });
+    }, 'the request failed again');
     expect(await run('dead', 'drop', 'svc', '1')).toEqual(done);
     expect(await asked('dead', 'ls')).toEqual([]);
   });

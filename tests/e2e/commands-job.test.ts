@@ -1,14 +1,8 @@
 // `mlm job` as a real process, against a real broker and a worker in this process.
 import { RequestFailure, type MlmClient, type ServiceRequest } from '../../client/index.js';
 import { PATIENCE_MS, type Child } from '../support/processes.js';
-import {
-  MLM,
-  resultOf,
-  untilTrue,
-  useCommands,
-  type Broker,
-  type Result,
-} from './commands-support.js';
+import { MLM, resultOf, useCommands, type Broker, type Result } from './commands-support.js';
+import { until } from '../support/until.js';
 
 const commands = useCommands();
 
@@ -105,7 +99,7 @@ it('cancels a job, of which those who watch are told', async () => {
   const watching = await begin('submit', 'render', 'page', 'x', '--id', 'j1', '--watch');
   const { signal } = await begun;
   expect(await job('cancel', 'render', 'j1')).toMatchObject({ code: 0, stderr: '' });
-  await untilTrue('the worker was told', () => Promise.resolve(signal.aborted));
+  await until(() => Promise.resolve(signal.aborted), 'the worker was told');
   const { code, stderr } = await resultOf(watching);
   expect(code).toBe(1);
   expect(stderr).toMatch(/\nmlm: the job was cancelled.*\n$/);

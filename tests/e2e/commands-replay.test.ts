@@ -8,14 +8,8 @@ import { endLine, headerLine, messageLine } from '../../client/commands/shared/r
 import { StreamMessage as Recorded } from '../../client/message.js';
 import { PATIENCE_MS } from '../support/processes.js';
 import { take } from '../support/sessions.js';
-import {
-  MLM,
-  resultOf,
-  untilTrue,
-  useCommands,
-  type Broker,
-  type Result,
-} from './commands-support.js';
+import { MLM, resultOf, useCommands, type Broker, type Result } from './commands-support.js';
+import { until } from '../support/until.js';
 
 const commands = useCommands();
 const HEADER = headerLine({ stream: 's', recorded: '2026-01-31T10:52:07.501Z' });
@@ -73,10 +67,10 @@ it('sends at the speed of the recording, until it is ended', async () => {
   const lines = [line('a', 1000), line('b', 1001), line('c', 3_601_000)];
   writeFileSync(file, [HEADER, ...lines, endLine(3)].join(''));
   const child = await commands.begin(broker.endpoint, ['replay', file]);
-  await untilTrue('two messages', async () => {
+  await until(async () => {
     const { lastSequence } = await client.streamInfo('s').catch(() => ({ lastSequence: 0 }));
     return lastSequence === 2;
-  });
+  }, 'two messages');
   child.signal('SIGINT');
   const { code, stderr } = await resultOf(child);
   expect([code, stderr]).toEqual([130, 'mlm: ended early; sent before: 2 messages\n']);

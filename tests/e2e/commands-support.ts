@@ -6,13 +6,8 @@ import { Router } from 'zeromq';
 import { connect, type MlmClient } from '../../client/index.js';
 import { decode, encode, type Command, type CommandName } from '../../protocol/index.js';
 import { startBrokerProcess, type BrokerProcess } from '../support/broker-process.js';
-import {
-  PATIENCE_MS,
-  useProcesses,
-  type Child,
-  type Exit,
-  type Processes,
-} from '../support/processes.js';
+import { useProcesses, type Child, type Exit, type Processes } from '../support/processes.js';
+import { until } from '../support/until.js';
 
 export const MLM = join(process.cwd(), 'dist', 'client', 'commands', 'mlm.js');
 export const MLM_TAIL = join(process.cwd(), 'dist', 'client', 'commands', 'mlm-tail.js');
@@ -94,22 +89,13 @@ export async function resultOf(child: Child): Promise<Result> {
 
 /** Waits until so many clients read a stream. */
 export async function untilRead(client: MlmClient, stream: string, readers = 1): Promise<void> {
-  await untilTrue(`${readers} readers of ${stream}`, async () => {
+  await until(async () => {
     const rows = (await client.request('$broker', 'streams')).value();
     const row = (rows as { stream: string; readers: number }[]).find(
       (each) => each.stream === stream,
     );
     return (row?.readers ?? 0) === readers;
-  });
-}
-
-/** Asks again and again, at most for `PATIENCE_MS`. */
-export async function untilTrue(what: string, look: () => Promise<boolean>): Promise<void> {
-  const endMs = Date.now() + PATIENCE_MS;
-  while (!(await look())) {
-    if (Date.now() > endMs) throw new Error(`never came: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+  }, `${readers} readers of ${stream}`);
 }
 
 /** A peer that opens and closes sessions of MLM/1 and answers PINGs, and has nothing else. */

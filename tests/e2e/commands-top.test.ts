@@ -2,7 +2,8 @@
 // and pause.
 import type { MlmClient } from '../../client/index.js';
 import { PATIENCE_MS } from '../support/processes.js';
-import { MLM, resultOf, untilTrue, useCommands, type Broker } from './commands-support.js';
+import { MLM, resultOf, useCommands, type Broker } from './commands-support.js';
+import { until } from '../support/until.js';
 
 const commands = useCommands();
 
@@ -18,10 +19,10 @@ beforeEach(async () => {
   await worker.offer('render', { labels: { gpu: true, models: ['a', 'b'] } }, () => released);
   await idle.offer('speak', () => undefined);
   for (const id of ['j1', 'j2', 'j3']) await client.submit('render', 'page', 7, { id });
-  await untilTrue('a request runs', async () => {
+  await until(async () => {
     const rows = (await client.request('$broker', 'workers')).value();
     return (rows as { running: number }[]).some(({ running }) => running === 1);
-  });
+  }, 'a request runs');
 });
 afterEach(() => release());
 

@@ -5,7 +5,8 @@ import type { MlmClient, ReadOptions, StreamReader } from '../../client/index.js
 import type { Until } from '../../client/commands/shared/place.js';
 import { StreamEnd } from '../../client/commands/shared/stream-end.js';
 import { StreamLists } from '../../client/commands/shared/stream-lists.js';
-import { failureOf, next, range, until as untilTrue, World } from '../support/sessions.js';
+import { failureOf, next, range, World } from '../support/sessions.js';
+import { until } from '../support/until.js';
 
 const world = new World();
 afterEach(() => world.close());
@@ -108,7 +109,7 @@ it('ends at a sequence, the one of a message that matches or not', async () => {
   expect(await read({ sequence: 4 }, { from: 'earliest', pattern: 'odd' })).toEqual([1, 3]);
   expect(await read({ sequence: 4 }, { from: 'earliest', pattern: 'even' })).toEqual([2, 4]);
   const later = await begin({ sequence: 8 }, { from: { sequence: 6 } });
-  await untilTrue(() => later.seen.length === 1);
+  await until(() => later.seen.length === 1);
   await send(5);
   await later.over;
   expect(later.seen).toEqual([6, 7, 8]);
@@ -128,7 +129,7 @@ it('ends where a gap comes to a reader that had begun', async () => {
   const hold = holder();
   const options = { from: 'earliest', credit: 1, cursor: 'c' } as const;
   const { seen, over } = await begin('now', options, { hold: hold.promise });
-  await untilTrue(() => seen.length === 1);
+  await until(() => seen.length === 1);
   await client.trimStream('s', 0);
   hold.release();
   await over;
@@ -139,7 +140,7 @@ it('ends where a gap comes to a reader that had begun', async () => {
 it('ends at a time, past or to come', async () => {
   await send(2);
   const betweenMs = Date.now() + 1;
-  await untilTrue(() => Date.now() > betweenMs + 1);
+  await until(() => Date.now() > betweenMs + 1);
   await send(2);
   expect(await read({ timeMs: betweenMs }, { from: 'earliest' })).toEqual([1, 2]);
   expect(await read({ timeMs: 0 }, { from: 'earliest' })).toEqual([]);
@@ -172,7 +173,7 @@ it('is ended by who reads, at once', async () => {
   await send(2);
   const stop = new AbortController();
   const { seen, over } = await begin({ sequence: 9 }, { from: 'earliest' }, { stop });
-  await untilTrue(() => seen.length === 2);
+  await until(() => seen.length === 2);
   stop.abort();
   await over;
   const stopped = await begin({ sequence: 9 }, { from: 'earliest' }, { stop });
@@ -192,7 +193,7 @@ it('fails where the broker forgot the stream before its end came', async () => {
   const hold = holder();
   const options = { from: 'earliest', credit: 1 } as const;
   const { seen, over } = await begin('now', options, { hold: hold.promise });
-  await untilTrue(() => seen.length === 1);
+  await until(() => seen.length === 1);
   const connected = next(client, 'connected');
   await broker.stop();
   await world.broker();

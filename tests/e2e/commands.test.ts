@@ -4,7 +4,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encode } from '@msgpack/msgpack';
 import type { Message, MlmClient } from '../../client/index.js';
-import { resultOf, untilTrue, useCommands, type Broker, type Result } from './commands-support.js';
+import { resultOf, useCommands, type Broker, type Result } from './commands-support.js';
+import { until } from '../support/until.js';
 
 const commands = useCommands();
 
@@ -139,10 +140,10 @@ describe('mlm mail', () => {
       'x',
       '--confirm',
     ]);
-    await untilTrue('mail for bob', async () => {
+    await until(async () => {
       const rows = (await client.request('$broker', 'mailboxes')).value();
       return (rows as { mailbox: string }[]).some(({ mailbox }) => mailbox === 'bob');
-    });
+    }, 'mail for bob');
     command.signal('SIGINT');
     expect(await resultOf(command)).toEqual({ ...done, code: 130 });
   });
@@ -239,10 +240,10 @@ describe('mlm request', () => {
 
   it('says so where the broker goes away', async () => {
     const command = await commands.begin(broker.endpoint, ['request', 'nobody', 'do', 'x']);
-    await untilTrue('a request', async () => {
+    await until(async () => {
       const rows = (await client.request('$broker', 'services')).value();
       return (rows as { service: string }[]).some(({ service }) => service === 'nobody');
-    });
+    }, 'a request');
     await broker.child.stop();
     const { code, stderr } = await resultOf(command);
     expect(code).toBe(1);

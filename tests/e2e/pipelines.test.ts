@@ -9,7 +9,8 @@ import { followRun, listRuns, submitRun, type RequestedRun } from '../../workers
 import type { RunState } from '../../workers/pipelines/state.js';
 import type { Child } from '../support/processes.js';
 import { useBrokers } from '../support/brokers.js';
-import { MLM, untilTrue, useCommands } from './commands-support.js';
+import { MLM, useCommands } from './commands-support.js';
+import { until } from '../support/until.js';
 
 const commands = useCommands();
 // Its brokers stop after the clients and processes of a test.
@@ -73,7 +74,7 @@ async function newWorld() {
   writeFileSync(file, NUMBERS);
   const env = { MLM_ENDPOINT: endpoint, COUNTS: counts };
   await commands.start(process.execPath, [script], { env });
-  await untilTrue('the worker', () => offers(client, 'slow'));
+  await until(() => offers(client, 'slow'), 'the worker');
   const done = (): string[] => readFileSync(counts, 'utf8').split('\n').filter(Boolean);
   const forget = (): void => writeFileSync(counts, '');
   return { endpoint, client, folder, file, done, forget };
@@ -221,11 +222,11 @@ test(
     expect(detached.stderr).toContain('there is no orchestrator');
 
     const resumed = await commands.begin(endpoint, ['pipeline', 'resume', run]);
-    await untilTrue('the slow job', () => Promise.resolve(done().includes('slow begins')));
+    await until(() => Promise.resolve(done().includes('slow begins')), 'the slow job');
     resumed.signal('SIGINT');
     expect(await resumed.waitForExit()).toMatchObject({ code: 130 });
     expect(resumed.stderr).toContain(`the run ${run} cancelled`);
-    await untilTrue('its end', () => Promise.resolve(done().includes('slow ends: CANCELLED')));
+    await until(() => Promise.resolve(done().includes('slow ends: CANCELLED')), 'its end');
     expect(await listRuns(client)).toMatchObject([{ run, state: 'cancelled' }]);
     expect(done().filter((line) => line === '.wait.0.1')).toHaveLength(1);
     const cancelled = await commands.run(endpoint, ['pipeline', 'cancel', run]);
@@ -242,22 +243,22 @@ test(
     const file = join(folder, 'slow.yaml');
     writeFileSync(file, 'name: slow\nsteps: {wait: {service: slow}}');
     const orchestrator = await serve(endpoint);
-    await untilTrue('the orchestrator', () => offers(client, 'pipelines'));
+    await until(() => offers(client, 'pipelines'), 'the orchestrator');
     const running = await commands.begin(endpoint, ['run', file]);
-    await untilTrue('the slow job', () => Promise.resolve(done().includes('slow begins')));
+    await until(() => Promise.resolve(done().includes('slow begins')), 'the slow job');
     // Nobody acts on what is asked for now.
     orchestrator.signal('SIGSTOP');
     running.signal('SIGINT');
     await running.stderrMatch(/cancelling the run; Ctrl-C again does not wait for its end/);
-    await untilTrue('the first one was heard', async () => {
+    await until(async () => {
       return (await listRuns(client))[0]?.state === 'cancelling';
-    });
+    }, 'the first one was heard');
     expect(await running.signalAgain('SIGINT')).toMatchObject({ code: 130 });
     orchestrator.signal('SIGCONT');
-    await untilTrue('the end of the run', async () => {
+    await until(async () => {
       return (await listRuns(client))[0]?.state === 'cancelled';
-    });
-    await untilTrue('its end', () => Promise.resolve(done().includes('slow ends: CANCELLED')));
+    }, 'the end of the run');
+    await until(() => Promise.resolve(done().includes('slow ends: CANCELLED')), 'its end');
   },
   PATIENT_MS,
 );
@@ -271,10 +272,10 @@ test(
       'name: p\nsteps: {a: {service: echo, input: 5}}\noutputs: {a: "${{ steps.a.output }}"}';
     const { run, request } = await submitRun(client, { file: 'p.yaml', source });
     const becomes = (event: string, attempt: number): Promise<void> =>
-      untilTrue(`${event}, attempt ${attempt}`, async () => {
+      until(async () => {
         const state = await client.job('pipelines', request).state();
         return state?.event === event && state.attempt === attempt;
-      });
+      }, `${event}, attempt ${attempt}`);
     for (const attempt of [1, 2]) {
       const orchestrator = await serve(endpoint);
       await becomes('started', attempt);

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { JobEvent, JobHandle, MlmClient } from '../../client/index.js';
 import type { Child } from '../support/processes.js';
-import { MLM, untilTrue, useCommands } from './commands-support.js';
+import { MLM, useCommands } from './commands-support.js';
+import { until } from '../support/until.js';
 
 const supervisors = new Set<Supervisor>();
 // Before all processes are ended: none is to be started again.
@@ -102,7 +103,7 @@ async function expectOnlyPoisonDead(
   expect(results).toEqual(jobs.map((_, at) => at * 2));
   await expect(poison.result()).rejects.toMatchObject({ code: 'WORKER_ERROR' });
   const { killed } = supervisor;
-  await untilTrue('the last death', () => Promise.resolve(killed.length === ATTEMPTS_MAX));
+  await until(() => Promise.resolve(killed.length === ATTEMPTS_MAX), 'the last death');
   await expectBuried(client, poison, killed);
 }
 
@@ -193,7 +194,7 @@ it(
       asked.push(...words(signal).map(ask));
       const before = replies;
       const worker = await commands.start(process.execPath, args, { env });
-      await untilTrue('some replies', () => Promise.resolve(replies > before));
+      await until(() => Promise.resolve(replies > before), 'some replies');
       await worker.stop(signal);
     }
     await commands.start(process.execPath, args, { env });

@@ -20,7 +20,8 @@ import {
 } from '../../workers/pipelines/index.js';
 import type { Child } from '../support/processes.js';
 import { studioTests } from '../support/studio.js';
-import { MLM, untilTrue, useCommands } from './commands-support.js';
+import { MLM, useCommands } from './commands-support.js';
+import { until } from '../support/until.js';
 
 const STUDIO = 'workers/examples/studio';
 const FILE = `${STUDIO}/studio.yaml`;
@@ -66,14 +67,14 @@ async function newWorld(): Promise<World> {
     },
   };
   await Promise.all([...WORKERS.map((address) => world.work(address)), world.serve()]);
-  await untilTrue('all workers', async () => {
+  await until(async () => {
     const rows = (await client.request('$broker', 'services')).value();
     const workers = new Map(
       (rows as { service: string; workers: number }[]).map((row) => [row.service, row.workers]),
     );
     const areThere = SERVICES.every((service) => workers.get(service) === WORKERS.length);
     return areThere && workers.get('pipelines') === 1;
-  });
+  }, 'all workers');
   return world;
 }
 

@@ -7,9 +7,10 @@ import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { MlmClient } from '../../client/index.js';
 import type { Child } from '../support/processes.js';
-import { MLM, resultOf, untilTrue, useCommands } from './commands-support.js';
+import { MLM, resultOf, useCommands } from './commands-support.js';
 import { isAlive } from '../support/pids.js';
 import { failureOf } from '../support/failure.js';
+import { until } from '../support/until.js';
 
 const commands = useCommands();
 
@@ -63,8 +64,9 @@ function hanging(folder: string, by = ''): { args: string[]; pid: () => Promise<
       script,
     ],
     pid: async () => {
-      await untilTrue('the command', () =>
-        Promise.resolve(existsSync(file) && readFileSync(file, 'utf8').endsWith('\n')),
+      await until(
+        () => Promise.resolve(existsSync(file) && readFileSync(file, 'utf8').endsWith('\n')),
+        'the command',
       );
       return Number(readFileSync(file, 'utf8'));
     },
@@ -108,7 +110,7 @@ it('SIGTERM lets a command finish', async () => {
   const script = `echo begun >&2; touch ${gate}.begun; while [ ! -e ${gate} ]; do sleep 0.01; done; echo through`;
   const worker = await work(['slow', '--', 'sh', '-c', script]);
   const reply = client.request('slow', '');
-  await untilTrue('the command', () => Promise.resolve(existsSync(`${gate}.begun`)));
+  await until(() => Promise.resolve(existsSync(`${gate}.begun`)), 'the command');
   worker.signal('SIGTERM');
   await worker.stderrMatch(/"message":"stopping"/);
   writeFileSync(gate, '');
@@ -140,7 +142,7 @@ it('a worker that is killed takes its command with it; the next one tidies up', 
   const left = foldersIn(temporary);
   expect(left).toHaveLength(1);
   await worker.stop('SIGKILL');
-  await untilTrue('the end of the command', () => Promise.resolve(!isAlive(pid)));
+  await until(() => Promise.resolve(!isAlive(pid)), 'the end of the command');
   await work(['slow', '--', 'echo', 'done by another']);
   expect((await reply).text()).toBe('done by another\n');
   expect(foldersIn(temporary)).not.toContain(left[0]);
@@ -158,7 +160,7 @@ it.each([
   worker.signal('SIGINT');
   await worker.stderrMatch(/"message":"stopping"/);
   expect((await worker.signalAgain('SIGINT')).code).toBe(130);
-  await untilTrue('the end of the command', () => Promise.resolve(!isAlive(pid)));
+  await until(() => Promise.resolve(!isAlive(pid)), 'the end of the command');
   expect(foldersIn(temporary)).toEqual([]);
 });
 

@@ -6,7 +6,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startBroker, type Logger } from '../../broker/index.js';
-import { failureOf, until, World } from '../support/sessions.js';
+import { failureOf, World } from '../support/sessions.js';
+import { until } from '../support/until.js';
 
 const world = new World();
 let folder = '';

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { Socket } from 'node:net';
 import fc from 'fast-check';
 import { COMMANDS, encode } from '../../protocol/index.js';
-import { eventually, useBrokers, type RunningBroker } from '../support/brokers.js';
+import { useBrokers, type RunningBroker } from '../support/brokers.js';
 import { useRawClients, type RawClient } from '../support/raw-client.js';
 import {
   brief,
@@ -20,6 +20,7 @@ import {
   send,
   write,
 } from '../support/v1-commands.js';
+import { until } from '../support/until.js';
 
 const start = useBrokers();
 const clients = useRawClients();
@@ -120,12 +121,12 @@ async function hurl(client: RawClient, frames: Buffer[], times: number): Promise
 
 async function expectNothingLeft({ broker, endpoint }: RunningBroker): Promise<void> {
   const looker = await clients.open(endpoint, '');
-  await eventually('nobody is left in any table', async () => {
+  await until(async () => {
     const stats = await looker.view<Record<string, number>>('stats');
     const streams = await looker.view<{ writers: number; readers: number }[]>('streams');
     const unused = streams.every(({ writers, readers }) => writers === 0 && readers === 0);
     return stats['sessions'] === 1 && stats['services'] === 0 && unused;
-  });
+  }, 'nobody is left in any table');
   expect(broker.counters.sessionsOpened).toBeGreaterThan(0);
   await looker.leave();
 }
@@ -186,12 +187,12 @@ describe('neighbours are not disturbed by', () => {
       hostile.close();
       const { counters } = running.broker;
       expect(counters.invalidCommands).toBeGreaterThan(100);
-      await eventually('its session is over', async () => {
+      await until(async () => {
         const looker = await clients.open(running.endpoint, '');
         const { sessions } = await looker.view<{ sessions: number }>('stats');
         await looker.leave();
         return sessions === 1;
-      });
+      }, 'its session is over');
     },
     PATIENCE_MS,
   );
@@ -234,7 +235,7 @@ describe('neighbours are not disturbed by', () => {
         }
         // Such a frame costs its sender the connection.
         await hostile.sendFrames([header, Buffer.alloc(5_000_000)]);
-        await eventually('it was cut off', () => running.broker.counters.sessionsExpired > 0);
+        await until(() => running.broker.counters.sessionsExpired > 0, 'it was cut off');
       });
       expect(running.broker.counters.refused).toBe(20);
     },

@@ -1,7 +1,7 @@
 // Much at once: a reader that sleeps, readers that come late, a flood that
 // nobody reads, clients by the thousand. Nothing is lost inside the bounds, what
 // is beyond them is counted, and the broker is as empty afterwards as before.
-import { eventually, useBrokers } from '../support/brokers.js';
+import { useBrokers } from '../support/brokers.js';
 import { useRawClients, type RawClient } from '../support/raw-client.js';
 import { encode } from '../../protocol/index.js';
 import {
@@ -16,6 +16,7 @@ import {
   send,
   write,
 } from '../support/v1-commands.js';
+import { until } from '../support/until.js';
 
 const start = useBrokers();
 const clients = useRawClients();
@@ -110,10 +111,10 @@ it(
     const [stream] = await looker.view<StreamRow[]>('streams');
     expect(stream).toMatchObject({ lastSequence: count, readers: 2, behind: 1 });
     await readInOrder(sleeper, 0, count);
-    await eventually('the reader is live again', async () => {
+    await until(async () => {
       const [row] = await looker.view<StreamRow[]>('streams');
       return row?.behind === 0;
-    });
+    }, 'the reader is live again');
     await writer.sendFrames(numbered('tenth', count, 100));
     await readInOrder(sleeper, count, 1);
     await readInOrder(awake, count, 1);
@@ -276,13 +277,13 @@ it(
     for (const guest of lingering) guest.close();
     expect(broker.counters.sessionsOpened).toBe(rounds * atOnce);
     const looker = await clients.open(endpoint, 'looker');
-    await eventually('nobody is left of them', async () => {
+    await until(async () => {
       const { sessions, services } = await looker.view<Record<string, number>>('stats');
       // Streams that were sent to stay, for those who read them later; nobody is in them.
       const streams = await looker.view<{ writers: number; readers: number }[]>('streams');
       const unused = streams.every(({ writers, readers }) => writers === 0 && readers === 0);
       return sessions === 1 && services === 0 && unused;
-    });
+    }, 'nobody is left of them');
     // Mail that had no owner, or whose owner vanished before it came, waits for the next one.
     for (const { mailbox, messages } of await looker.view<MailboxRow[]>('mailboxes')) {
       const heir = await clients.open(endpoint, mailbox);

@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startBroker } from '../../broker/index.js';
-import { eventually, useBrokers } from '../support/brokers.js';
+import { useBrokers } from '../support/brokers.js';
 import { FakeClock } from '../support/fake-clock.js';
 import { useRawClients } from '../support/raw-client.js';
 import { onceFree } from '../support/scripted-broker.js';
@@ -21,6 +21,7 @@ import {
   send,
   write,
 } from '../support/v1-commands.js';
+import { until } from '../support/until.js';
 
 const start = useBrokers();
 const clients = useRawClients();
@@ -62,7 +63,7 @@ describe('heartbeats', () => {
       expect(sent).toBeLessThanOrEqual(2 * 10);
       clock.advance(STEP_MS);
       await writer.send(send('x'));
-      await eventually('the broker has it', () => counters.streamMessages === sent);
+      await until(() => counters.streamMessages === sent, 'the broker has it');
     }
     await writer.barrier();
     await silent.ask(PING, 'ERROR 500');

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startBroker, type Broker } from '../../broker/index.js';
 import { PLAIN_REQUEST } from '../../protocol/index.js';
-import { eventually } from '../support/brokers.js';
 import { NativeClient } from '../support/native-client.js';
+import { until } from '../support/until.js';
 
 const BODY = Buffer.alloc(10_000, 'x');
 let folder: string;
@@ -257,10 +257,10 @@ const isRoot = process.getuid?.() === 0;
     await writer.ask('stream.trim', { stream: 's', bytes: 1_000_000 });
     writer.inbox.length = 0;
     // The database is told of what goes within a second, or later where the machine is busy.
-    await eventually('something is stored', async () => {
+    await until(async () => {
       await writer.sendToStream(handle, numbered(0, 5));
       await writer.settled();
       return writer.inbox.some(({ name }) => name === 'STORED');
-    });
+    }, 'something is stored');
   });
 });

@@ -1,6 +1,7 @@
 // The compact view over real sockets: a stream as a table of current states.
 import type { MlmClient, StreamMessage } from '../../client/index.js';
-import { failureOf, next, range, take, until, World } from '../support/sessions.js';
+import { failureOf, next, range, take, World } from '../support/sessions.js';
+import { until } from '../support/until.js';
 
 const world = new World();
 

@@ -4,8 +4,8 @@
 // clock: the broker's part of it is nothing.
 import { decode as unpack } from '@msgpack/msgpack';
 import type { MlmClient } from '../../client/index.js';
-import { eventually } from '../support/brokers.js';
 import { range, World } from '../support/sessions.js';
+import { until } from '../support/until.js';
 
 const JOBS = 1000;
 /** How many ticks a job takes each of the workers. */
@@ -57,7 +57,7 @@ class TickingWorker {
 async function untilBusy(workers: readonly TickingWorker[], jobsLeft: number): Promise<void> {
   const idle = (): TickingWorker[] => workers.filter(({ isBusy }) => !isBusy);
   const waiting = Math.max(0, workers.length - jobsLeft);
-  await eventually('work for all', () => idle().length <= waiting).catch((cause: unknown) => {
+  await until(() => idle().length <= waiting, 'work for all').catch((cause: unknown) => {
     const names = idle().map(({ name, did }) => `${name}, which did ${did.length}`);
     throw new Error(`${jobsLeft} jobs are not done, and idle are: ${names.join('; ')}`, { cause });
   });

@@ -2,7 +2,8 @@
 // the session or the broker between sending and acceptance, each is written once.
 import type { MlmClient } from '../../client/index.js';
 import { NativeClient } from '../support/native-client.js';
-import { failureOf, next, range, take, until, World } from '../support/sessions.js';
+import { failureOf, next, range, take, World } from '../support/sessions.js';
+import { until } from '../support/until.js';
 
 const world = new World();
 

@@ -3,7 +3,8 @@
 import { connect, type MlmClient } from '../../client/index.js';
 import { startBrokerProcess, type BrokerProcess } from '../support/broker-process.js';
 import { PATIENCE_MS, useProcesses } from '../support/processes.js';
-import { range, until } from '../support/sessions.js';
+import { range } from '../support/sessions.js';
+import { until } from '../support/until.js';
 
 const processes = useProcesses();
 const clients: MlmClient[] = [];

@@ -6,7 +6,8 @@ import {
   type MlmClient,
   type ServiceRequest,
 } from '../../client/index.js';
-import { failureOf, next, range, until, World } from '../support/sessions.js';
+import { failureOf, next, range, World } from '../support/sessions.js';
+import { until } from '../support/until.js';
 
 const world = new World();
 

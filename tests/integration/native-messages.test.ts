@@ -2,7 +2,8 @@
 // process: what is not confirmed comes again, capacity and priority hold, and
 // requests that fail end as dead letters.
 import { RequestFailure, type ServiceRequest } from '../../client/index.js';
-import { failureOf, range, take, until, World } from '../support/sessions.js';
+import { failureOf, range, take, World } from '../support/sessions.js';
+import { until } from '../support/until.js';
 
 const world = new World();
 

@@ -1,6 +1,7 @@
 // Native sessions through the end of a broker: writers, readers, requesters and
 // workers go on with the next one, and lose nothing that was accepted.
-import { coded, failureOf, next, range, take, until, World } from '../support/sessions.js';
+import { coded, failureOf, next, range, take, World } from '../support/sessions.js';
+import { until } from '../support/until.js';
 
 const world = new World();
 

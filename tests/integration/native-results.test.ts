@@ -6,8 +6,9 @@ import { join } from 'node:path';
 import { type JobEvent, type MlmClient, type ServiceRequest } from '../../client/index.js';
 import { CommandWorkers } from '../../workers/commands/workers.js';
 import { defineWorker, silentLog, startWorkers, type WorkerGroup } from '../../workers/index.js';
-import { failureOf, next, range, until, World } from '../support/sessions.js';
+import { failureOf, next, range, World } from '../support/sessions.js';
 import { configOf, yaml } from '../unit/workers/commands-support.js';
+import { until } from '../support/until.js';
 
 const world = new World();
 const groups: WorkerGroup[] = [];

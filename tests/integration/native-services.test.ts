@@ -8,7 +8,8 @@ import {
   type RequestOptions,
   type ServiceRequest,
 } from '../../client/index.js';
-import { failureOf, range, until, World } from '../support/sessions.js';
+import { failureOf, range, World } from '../support/sessions.js';
+import { until } from '../support/until.js';
 
 const world = new World();
 let asking: MlmClient;

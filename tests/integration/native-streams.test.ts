@@ -2,7 +2,8 @@
 // acceptance with sequences, readers at any place of the log, cursors, gaps, and
 // readers that fall behind and catch up.
 import type { Gap, Refused, StreamMessage } from '../../client/index.js';
-import { coded, failureOf, range, take, until, World } from '../support/sessions.js';
+import { coded, failureOf, range, take, World } from '../support/sessions.js';
+import { until } from '../support/until.js';
 
 const world = new World();
 

@@ -18,7 +18,8 @@ import {
   submitRun,
   type RunView,
 } from '../../workers/pipelines/runs.js';
-import { eventually, useBrokers } from '../support/brokers.js';
+import { useBrokers } from '../support/brokers.js';
+import { until } from '../support/until.js';
 
 // Before the brokers stop.
 const closing: (() => Promise<unknown>)[] = [];
@@ -175,7 +176,7 @@ test('two orchestrators share the runs; one that stops leaves its own to the oth
   };
   const places = [await submit('a'), await submit('b')];
   // Two items of each run are under way: both orchestrators have one.
-  await eventually('both runs', () => counts.of.size === 5);
+  await until(() => counts.of.size === 5, 'both runs');
   expect([first.running, second.running]).toEqual([1, 1]);
   stopping.abort();
   open();
@@ -207,13 +208,13 @@ test('cancelling a run goes down to its jobs', async () => {
   await start(slow, pipelineWorker());
   const source = 'name: p\nsteps: {a: {service: slow, forEach: [1, 2, 3], input: 1}}';
   const place = await submitRun(client, { file: 'p.yaml', source });
-  await eventually('two under way', () => running === 2);
+  await until(() => running === 2, 'two under way');
   await cancelRun(client, place.run, 'enough of it');
   expect((await ended(client, place)).state).toMatchObject({
     phase: 'cancelled',
     reason: 'enough of it',
   });
-  await eventually('both told', () => reasons.length === 2);
+  await until(() => reasons.length === 2, 'both told');
   expect(reasons).toEqual(['CANCELLED', 'CANCELLED']);
   expect(running).toBe(2);
   await expect(cancelRun(client, place.run, '')).rejects.toThrow(/is over: it has cancelled/);
@@ -232,13 +233,13 @@ test('a cancelled request for a run cancels the run', async () => {
   await start(slow, pipelineWorker());
   const source = 'name: p\nsteps: {a: {service: slow}}';
   const place = await submitRun(client, { file: 'p.yaml', source });
-  await eventually('under way', async () => {
+  await until(async () => {
     const event = await client.job('slow', `${place.run}.a.0.1`).state();
     return event?.event === 'started';
-  });
+  }, 'under way');
   await client.job('pipelines', place.run).cancel();
   expect((await ended(client, place)).state).toMatchObject({ phase: 'cancelled' });
-  await eventually('told', () => told);
+  await until(() => told, 'told');
 });
 
 test('a failed run tells which input made it fail, and goes on where it stopped', async () => {
@@ -305,11 +306,11 @@ test('where the broker does not keep how a job ended, the job is done again', as
   const stopping = new AbortController();
   const first = await start(pipelineWorker({ stopping: stopping.signal }));
   const place = await submitRun(client, { file: 'p.yaml', source });
-  await eventually('submitted', async () => {
+  await until(async () => {
     return (await client.job('echo', `${place.run}.a.0.1`).state()) !== undefined;
-  });
+  }, 'submitted');
   stopping.abort();
-  await eventually('left', () => first.running === 0);
+  await until(() => first.running === 0, 'left');
   await first.stop();
   const echo = defineWorker({
     service: 'echo',

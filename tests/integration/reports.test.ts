@@ -7,7 +7,7 @@ import { limitsOf, resolveOptions } from '../../broker/options.js';
 import { connect, type MlmClient, type ServiceRequest } from '../../client/index.js';
 import { encode } from '../../protocol/index.js';
 import { useWorlds } from '../support/broker-world.js';
-import { eventually, useBrokers } from '../support/brokers.js';
+import { useBrokers } from '../support/brokers.js';
 import { useRawClients, type RawClient } from '../support/raw-client.js';
 import {
   brief,
@@ -21,6 +21,7 @@ import {
   send,
   write,
 } from '../support/v1-commands.js';
+import { until } from '../support/until.js';
 
 const start = useBrokers();
 const startWorld = useWorlds();
@@ -200,7 +201,7 @@ describe('an address that another client opens', () => {
       for (const subject of numbers(8, 3)) expect(await next()).toBe(subject);
       // When the older one is taken for dead, as one is that came later, nothing happens to the newer.
       await clients.open(endpoint, 'silent');
-      await eventually('the silent one is gone', () => broker.counters.sessionsExpired > 0);
+      await until(() => broker.counters.sessionsExpired > 0, 'the silent one is gone');
       for (const subject of numbers(10, 11)) await sender.send(mail('a', subject));
       for (const subject of numbers(10, 11)) expect(await next()).toBe(subject);
       expect(broker.counters.sessionsExpired).toBe(1);
@@ -237,7 +238,7 @@ describe('a client that vanishes', () => {
     const gone = await clients.open(endpoint, 'gone');
     for (const command of [read('s'), write('t'), offer('svc')]) await gone.ask(command, 'OK 200');
     gone.close();
-    await eventually('it is found dead', () => broker.counters.sessionsExpired > 0);
+    await until(() => broker.counters.sessionsExpired > 0, 'it is found dead');
     await writer.send(send('after it'), mail('gone', 'kept'), request('svc', 'kept too'));
     expect(await heard(reader)).toBe('after it');
     const back = await clients.open(endpoint, 'gone');
@@ -288,7 +289,7 @@ describe('a client that vanishes', () => {
     expect([await heard(left), await heard(left)]).toEqual([subjects[0], subjects[2]]);
     await killed.expect(subjects[1]!);
     killed.close();
-    await eventually('it is found dead', () => broker.counters.sessionsExpired > 0);
+    await until(() => broker.counters.sessionsExpired > 0, 'it is found dead');
     for (const subject of subjects) await producer.send(request('METRICS', subject));
     for (const subject of subjects) expect(await heard(left)).toBe(subject);
   });

@@ -7,8 +7,8 @@ import type { MlmClient } from '../../client/index.js';
 import { CommandWorkers } from '../../workers/commands/workers.js';
 import { defineWorker, silentLog, type Worker } from '../../workers/index.js';
 import { startTestBroker, type TestBroker } from '../../workers/testing/index.js';
-import { eventually } from '../support/brokers.js';
 import { configOf, nodeCommand } from '../unit/workers/commands-support.js';
+import { until } from '../support/until.js';
 
 let broker: TestBroker;
 let client: MlmClient;
@@ -48,10 +48,10 @@ async function labelsOf(address: string): Promise<unknown> {
 async function untilLabels(address: string, labels: unknown): Promise<void> {
   let seen: unknown;
   const wanted = JSON.stringify(labels);
-  await eventually(`the labels ${wanted} of ${address}`, async () => {
+  await until(async () => {
     seen = await labelsOf(address);
     return JSON.stringify(seen) === wanted;
-  });
+  }, `the labels ${wanted} of ${address}`);
 }
 
 describe('workers of a program', () => {

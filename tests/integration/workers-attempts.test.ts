@@ -14,7 +14,8 @@ import {
   type WorkersOptions,
 } from '../../workers/index.js';
 import { useBrokers } from '../support/brokers.js';
-import { failureOf, until } from '../support/sessions.js';
+import { failureOf } from '../support/sessions.js';
+import { until } from '../support/until.js';
 
 const groups: WorkerGroup[] = [];
 const clients: MlmClient[] = [];

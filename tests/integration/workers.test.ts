@@ -1,6 +1,5 @@
 // The worker runtime over real sockets and a real broker in this process: what
 // requesters get, what stopping does to jobs that run, wait or are yet to come.
-import { setTimeout as pause } from 'node:timers/promises';
 import { startBroker, type Broker } from '../../broker/index.js';
 import { connect, type MlmClient } from '../../client/index.js';
 import {
@@ -15,6 +14,7 @@ import {
   type WorkersOptions,
 } from '../../workers/index.js';
 import { failureOf } from '../support/failure.js';
+import { until } from '../support/until.js';
 
 const brokers: Broker[] = [];
 const groups: WorkerGroup[] = [];
@@ -49,10 +49,6 @@ afterEach(async () => {
 });
 
 /** Waits until something holds; the test's own time limit ends it where it never does. */
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await pause(10);
-}
-
 async function view(client: MlmClient, name: string): Promise<Record<string, unknown>[]> {
   return JSON.parse((await client.request('$broker', `${name}.json`)).text()) as Record<
     string,

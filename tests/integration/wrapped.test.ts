@@ -6,9 +6,10 @@ import { join } from 'node:path';
 import { connect, type JobEvent, type MlmClient } from '../../client/index.js';
 import { CommandWorkers } from '../../workers/commands/workers.js';
 import { silentLog, startWorkers, type WorkerGroup } from '../../workers/index.js';
-import { eventually, useBrokers } from '../support/brokers.js';
+import { useBrokers } from '../support/brokers.js';
 import { configOf, failureOf, yaml } from '../unit/workers/commands-support.js';
 import { isAlive } from '../support/pids.js';
+import { until } from '../support/until.js';
 
 const closing: (() => Promise<unknown>)[] = [];
 let folder: string;
@@ -42,7 +43,7 @@ function hanging(): { command: string; pid: () => Promise<number> } {
   return {
     command: yaml(['sh', '-c', `echo $$ > ${file}.new; mv ${file}.new ${file}; exec sleep 1000`]),
     pid: async () => {
-      await eventually('the command', () => existsSync(file));
+      await until(() => existsSync(file), 'the command');
       return Number(readFileSync(file, 'utf8'));
     },
   };
@@ -102,7 +103,7 @@ it('a request that is cancelled ends its command', async () => {
   const running = await pid();
   over.abort();
   await failure;
-  await eventually('the end of the command', () => !isAlive(running));
+  await until(() => !isAlive(running), 'the end of the command');
 });
 
 it('as many commands run at the same time as the capacity says', async () => {
@@ -111,8 +112,9 @@ it('as many commands run at the same time as the capacity says', async () => {
     `  s: {command: ${yaml(['sh', '-c', script, 'sh', '{{subject | word}}'])}, capacity: 2, output: text}`,
   );
   const replies = ['a', 'b'].map((subject) => client.request('s', subject));
-  await eventually('both commands', () =>
-    ['a', 'b'].every((name) => existsSync(join(folder, `${name}.begun`))),
+  await until(
+    () => ['a', 'b'].every((name) => existsSync(join(folder, `${name}.begun`))),
+    'both commands',
   );
   writeFileSync(join(folder, 'gate'), '');
   for (const reply of await Promise.all(replies))

@@ -1,10 +1,6 @@
-// Brokers inside the test's own process, on free ports of the loopback address,
-// and waiting for what happens in them.
-import { setTimeout as sleep } from 'node:timers/promises';
+// Brokers inside the test's own process, in memory, on free ports of the loopback
+// address.
 import { startBroker, type Broker, type BrokerParts, type OptionName } from '../../broker/index.js';
-import { PATIENCE_MS } from './processes.js';
-
-const LOOK_MS = 5;
 
 export type BrokerOptions = Partial<Record<OptionName, unknown>>;
 
@@ -33,16 +29,4 @@ export function useBrokers(): (
     brokers.add(broker);
     return { broker, endpoint: broker.endpoints[0]! };
   };
-}
-
-/** Waits until a condition holds. @throws {Error} where it does not in time */
-export async function eventually(
-  what: string,
-  holds: () => boolean | Promise<boolean>,
-): Promise<void> {
-  const untilMs = performance.now() + PATIENCE_MS;
-  while (!(await holds())) {
-    if (performance.now() > untilMs) throw new Error(`not in time: ${what}`);
-    await sleep(LOOK_MS);
-  }
 }

@@ -3,7 +3,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { startBroker, type Broker } from '../../broker/index.js';
 import { connect, type ConnectOptions, type MlmClient } from '../../client/index.js';
 import type { MlmErrorCode } from '../../client/errors.js';
@@ -59,11 +58,6 @@ export async function take<T>(reader: AsyncIterator<T>, count: number): Promise<
     taken.push(next.value);
   }
   return taken;
-}
-
-/** Waits until something holds; the test's own time limit ends it where it never does. */
-export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await pause(10);
 }
 
 /** For `toThrow`: an error with this code. */

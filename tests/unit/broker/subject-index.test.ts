@@ -4,7 +4,8 @@ import { BlockReader, BlockWriter, compilePattern, type Block } from '../../../p
 import { CompactStart } from '../../../broker/streams/compact-start.js';
 import { SubjectIndex, type IndexedLog } from '../../../broker/streams/subject-index.js';
 import { LoneStreams } from '../../support/streams.js';
-import { range, until } from '../../support/sessions.js';
+import { range } from '../../support/sessions.js';
+import { until } from '../../support/until.js';
 
 /** A log of blocks that a test writes. */
 class Log implements IndexedLog {

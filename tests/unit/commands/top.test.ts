@@ -4,7 +4,8 @@ import { viewLines } from '../../../client/commands/top/view.js';
 import { look, type ServiceRow, type Snapshot } from '../../../client/commands/top/snapshot.js';
 import { unpainted } from '../../../client/commands/shared/styles.js';
 import { RequestFailure, type MlmClient, type Offer } from '../../../client/index.js';
-import { until, World } from '../../support/sessions.js';
+import { World } from '../../support/sessions.js';
+import { until } from '../../support/until.js';
 
 const calm: ServiceRow = {
   service: 'render',

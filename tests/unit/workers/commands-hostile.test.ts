@@ -15,15 +15,15 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { JobFolders } from '../../../workers/commands/job-folder.js';
 import { killMarked, killMarkedNow } from '../../../workers/commands/stragglers.js';
-import { eventually } from '../../support/brokers.js';
 import { contextOf, failureOf, nodeCommand, useRunner, yaml } from './commands-support.js';
 import { isAlive } from '../../support/pids.js';
+import { until } from '../../support/until.js';
 
 const { run } = useRunner();
 
 async function untilGone(pid: number): Promise<void> {
   expect(pid).toBeGreaterThan(1);
-  await eventually(`the end of process ${pid}`, () => !isAlive(pid));
+  await until(() => !isAlive(pid), `the end of process ${pid}`);
 }
 
 /** Runs a command that prints pids and does not end by itself; cancels it once they are there. */

@@ -3,7 +3,6 @@
 import { renameSync } from 'node:fs';
 import { PersistentPool } from '../../../workers/commands/persistent-pool.js';
 import { silentLog } from '../../../workers/index.js';
-import { eventually } from '../../support/brokers.js';
 import {
   contextOf,
   failureOf,
@@ -14,6 +13,7 @@ import {
   type TestContext,
 } from './commands-support.js';
 import { isAlive } from '../../support/pids.js';
+import { until } from '../../support/until.js';
 
 const { folders } = useRunner();
 
@@ -190,7 +190,7 @@ describe('a process that dies', () => {
     use(start(), async ({ ask }) => {
       const pid = Number(await ask('pid'));
       process.kill(pid, 'SIGKILL');
-      await eventually('its end', () => !isAlive(pid));
+      await until(() => !isAlive(pid), 'its end');
       // The end may be known to the system before it is known here.
       const next = await ask('pid').catch(() => ask('pid'));
       expect(next).not.toBe(pid);
@@ -305,7 +305,7 @@ describe('where no folder can be made', () => {
           () => true,
           () => false,
         );
-      await eventually('a process', asked);
+      await until(asked, 'a process');
     });
   });
 });
