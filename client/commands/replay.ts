@@ -8,7 +8,7 @@ import type { Command, Context } from './shared/command.js';
 import { CommandError, usageError } from './shared/failure.js';
 import { checkPattern } from './shared/pattern.js';
 import { Rate } from './shared/progress.js';
-import { RecordingFile, type RecordedLine } from './shared/recording-file.js';
+import type { RecordedLine, RecordingFile } from './shared/recording-file.js';
 import { untilRead, withClient } from './shared/session.js';
 import { count } from './shared/units.js';
 
@@ -51,6 +51,8 @@ export const replayCommand: Command<ReplayArguments> = {
   run: async (given, context) => {
     const { file, pattern = '' } = given;
     checkPattern(pattern);
+    // What checks the format is large, and no other command needs it.
+    const { RecordingFile } = await import('./shared/recording-file.js');
     const recording = await RecordingFile.open(file);
     try {
       const header = await recording.header();

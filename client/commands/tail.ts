@@ -15,7 +15,7 @@ import {
 import { checkPattern } from './shared/pattern.js';
 import { fromOf, untilOf, type Until } from './shared/place.js';
 import { Rate } from './shared/progress.js';
-import { Recorder } from './shared/recorder.js';
+import type { Recorder } from './shared/recorder.js';
 import { withClient } from './shared/session.js';
 import { StreamEnd } from './shared/stream-end.js';
 import { StreamLists } from './shared/stream-lists.js';
@@ -163,6 +163,8 @@ async function recorderOf(
   { record, force = false }: TailArguments,
 ): Promise<Recorder | undefined> {
   if (record === undefined) return undefined;
+  // What checks the format is large; most calls record nothing.
+  const { Recorder } = await import('./shared/recorder.js');
   return Recorder.create(record, force, { stream, recorded: new Date().toISOString() });
 }
 
