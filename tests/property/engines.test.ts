@@ -17,7 +17,7 @@ import {
 /** `MLM_PROPERTY_RUNS=20` plays twenty times as many histories. */
 const TIMES = Number(process.env['MLM_PROPERTY_RUNS'] ?? 1);
 const EVERYBODY = [...BOXES, ...WORKERS, ...READERS, ...SENDERS];
-const PATIENCE_MS = 60_000 * TIMES;
+const PATIENCE_MS = 300_000 * TIMES;
 
 const which = fc.nat(20);
 const native = fc.constantFrom(true, true, false);

@@ -186,6 +186,8 @@ it('memory of large sections is used again, and only that which was given back',
     fc.integer({ min: 200_000, max: 900_000 }),
   );
   const step = fc.record({ size, takes: fc.boolean(), givesBack: fc.nat(5) });
+  // One history in seven has memory used again; in this one that is certain.
+  const reusing = [5, 5, 1, 1, 1].map((givesBack) => ({ size: 500_000, takes: true, givesBack }));
   let reused = 0;
   fc.assert(
     fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
@@ -206,7 +208,7 @@ it('memory of large sections is used again, and only that which was given back',
       }
       for (const { section, copy } of held) expect(section.equals(copy)).toBe(true);
     }),
-    { numRuns: 40 },
+    { numRuns: 40, examples: [[reusing]] },
   );
   expect(reused).toBeGreaterThan(0);
 });

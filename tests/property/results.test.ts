@@ -16,7 +16,7 @@ import { LateStore } from '../support/late-store.js';
 
 /** `MLM_PROPERTY_RUNS=20` plays twenty times as many histories. */
 const TIMES = Number(process.env['MLM_PROPERTY_RUNS'] ?? 1);
-const PATIENCE_MS = 60_000 * TIMES;
+const PATIENCE_MS = 300_000 * TIMES;
 const WORKERS = 3;
 /** The broker's own, unless told. */
 const ATTEMPTS_MAX = 5;

@@ -155,7 +155,7 @@ it('a kept message is itself again, and keeps nothing of the octets it was read 
 });
 
 /** Every commit is flushed, and other tests have the disk busy at the same time. */
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 600_000;
 
 describe('what is committed', () => {
   /** More than goes through the commit log. */

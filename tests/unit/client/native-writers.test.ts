@@ -90,7 +90,7 @@ it('what is in use stays open, and what was closed is opened again', async () =>
   client.stream('s1').publish('again');
   await client.flush();
   expect(sent().slice(-1)).toEqual(['s1/again']);
-}, 60_000);
+});
 
 it('in a new session nothing is taken for open', async () => {
   for (const n of range(1, 1100)) client.stream(`s${n}`).publish('x');

@@ -6,6 +6,7 @@ import { Progress } from '../../../client/commands/shared/progress.js';
 import { unpainted } from '../../../client/commands/shared/styles.js';
 import { tailCommand } from '../../../client/commands/tail.js';
 import { startV1Peer, type V1Peer } from '../../e2e/commands-support.js';
+import { PATIENCE_MS } from '../../support/processes.js';
 
 const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() }) as never;
 const context: Context = {
@@ -44,7 +45,8 @@ describe('on MLM/1', () => {
 
   it.each(['from', 'until', 'cursor', 'record'])('there is no --%s', async (option) => {
     const { endpoint } = peer;
-    expect(await complaint({ endpoint, [option]: '1' })).toMatchObject({
+    const given = { endpoint, connectTimeout: PATIENCE_MS, [option]: '1' };
+    expect(await complaint(given)).toMatchObject({
       status: 1,
       message: `--${option} needs a native session, and the broker at ${endpoint} speaks MLM/1 only`,
     });

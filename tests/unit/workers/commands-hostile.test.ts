@@ -61,7 +61,7 @@ describe('a request that is cancelled', () => {
     const folder = mkdtempSync(join(tmpdir(), 'malamute-test-'));
     const file = join(folder, 'tidy');
     const script = `trap 'echo tidy > ${file}; exit 0' TERM; echo $$; while :; do sleep 0.01; done`;
-    const { failure } = await cancelled(`command: ${yaml(['sh', '-c', script])}`);
+    const { failure } = await cancelled(`command: ${yaml(['sh', '-c', script])}\ngrace: 10min`);
     expect(failure.message).toBe('nobody wants it');
     expect(readFileSync(file, 'utf8')).toBe('tidy\n');
     rmSync(folder, { recursive: true });
@@ -115,10 +115,11 @@ describe('what a command leaves running', () => {
     await untilGone(Number(String(await run(lines))));
   });
 
-  // It has left the group, and its parent has ended, before the command ends.
+  // It has left the group, and its parent has ended, before the command ends. It does not
+  // become another program afterwards: while it does, the system tells no environment of it.
   const leaving = (
     by: string,
-  ): string => `(${by} sh -c 'echo $$ > new; mv new pid; exec sleep 60' &)
+  ): string => `(${by} sh -c 'echo $$ > new; mv new pid; while sleep 1; do :; done' &)
       while [ ! -e pid ]; do sleep 0.01; done; cat pid`;
 
   it('in a session of its own, is ended with it, too', async () => {
@@ -205,7 +206,7 @@ describe('memory', () => {
 
 describe('arguments', () => {
   it('that are too many together are refused, and say what would fit', async () => {
-    const args = Array.from({ length: 40 }, () => '{{body.x}}');
+    const args = Array.from({ length: 80 }, () => '{{body.x}}');
     const body = { x: 'x'.repeat(100_000) };
     expect(await failureOf(run(`command: ${yaml(['true', ...args])}`, { body }))).toMatchObject({
       code: 'bad-input',

@@ -257,7 +257,7 @@ describe('a process that says when it is ready', () => {
     const script = `let ready = false;
       setTimeout(() => { ready = true; console.log('{"ready": true}'); }, 30);
       process.stdin.on('data', (line) => console.log(JSON.stringify({ id: JSON.parse(line).id, result: ready })));`;
-    return use(start('startLimit: 10s', 1, script), async ({ ask }) => {
+    return use(start('startLimit: 10min', 1, script), async ({ ask }) => {
       expect(await ask('any')).toBe(true);
     });
   });
@@ -269,7 +269,7 @@ describe('a process that says when it is ready', () => {
       expect(failure.code).toBe('not-ready');
       expect(failure.message).toContain('did not say {"ready": true}');
     });
-    await use(start('startLimit: 10s', 1, 'process.exit(9)'), async ({ ask }) => {
+    await use(start('startLimit: 10min', 1, 'process.exit(9)'), async ({ ask }) => {
       expect(await failureOf(ask('any'))).toMatchObject({ code: 'not-ready' });
     });
   });
