@@ -93,7 +93,7 @@ it('comes once, however often the broker ends between sending and acceptance', a
   const subjects = await subjectsOf(client, 's');
   expect(subjects).toEqual(range(1, sent).map(String));
   for (const [n, sequence] of accepted) expect(subjects[sequence - 1]).toBe(String(n));
-}, 60_000);
+});
 
 it('comes once, though somebody takes the session over while it is on its way', async () => {
   await world.broker();
@@ -114,7 +114,7 @@ it('comes once, though somebody takes the session over while it is on its way', 
   }
   expect(accepted).toEqual(range(1, sent));
   expect(await subjectsOf(client, 's')).toEqual(range(1, sent).map(String));
-}, 60_000);
+});
 
 it('is not for MLM/1, nor for an anonymous client, nor of any length', async () => {
   await world.broker();

@@ -73,4 +73,4 @@ it('submit, go away, come back and collect: through kills of the broker', async 
   const again = await collecting.submit('s', '7', '', { id: jobs[6]!.id });
   expect((await again.result()).value()).toBe('done 7');
   expect(runs.get('7')).toBe(1);
-}, 60_000);
+});

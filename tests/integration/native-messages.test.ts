@@ -2,6 +2,7 @@
 // process: what is not confirmed comes again, capacity and priority hold, and
 // requests that fail end as dead letters.
 import { RequestFailure, type ServiceRequest } from '../../client/index.js';
+import { PATIENCE_MS } from '../support/processes.js';
 import { failureOf, range, take, World } from '../support/sessions.js';
 import { until } from '../support/until.js';
 
@@ -34,7 +35,8 @@ describe.each(['memory', 'disk'])('mail (%s)', (kind) => {
   it('is accepted before its owner comes, and is dealt with when the next is asked for', async () => {
     const sender = await world.client({ address: 'sender' });
     for (const n of range(1, 5)) await sender.sendTo('owner', String(n), { n });
-    const owner = await world.client({ address: 'owner' });
+    // What it has confirmed is to leave with it, however long that takes.
+    const owner = await world.client({ address: 'owner', closeTimeoutMs: PATIENCE_MS });
     const mail = await take(owner.mailbox(), 3);
     expect(mail.map(({ subject, attempt }) => [subject, attempt])).toEqual([
       ['1', 1],
@@ -160,8 +162,9 @@ describe.each(['memory', 'disk'])('a service (%s)', (kind) => {
 
   it('serves what is urgent first, and what is delayed not before its time', async () => {
     const [asking, working] = [await world.client(), await world.client()];
+    const hourMs = 3_600_000;
+    const delayed = await asking.submit('s', 'delayed', '', { priority: 9, delayMs: hourMs });
     const waiting = [
-      asking.request('s', 'delayed', '', { priority: 9, delayMs: 300 }),
       asking.request('s', 'usual'),
       asking.request('s', 'urgent', '', { priority: 5 }),
     ];
@@ -169,7 +172,9 @@ describe.each(['memory', 'disk'])('a service (%s)', (kind) => {
     const subjects: string[] = [];
     await working.offer('s', ({ subject }) => subjects.push(subject));
     await Promise.all(waiting);
-    expect(subjects).toEqual(['urgent', 'usual', 'delayed']);
+    await asking.request('s', 'later', '', { delayMs: 50 });
+    expect(subjects).toEqual(['urgent', 'usual', 'later']);
+    expect(await delayed.cancel()).toBe('waiting');
   });
 
   it('is withdrawn: what runs is finished, the rest goes to others', async () => {
@@ -196,7 +201,7 @@ describe.each(['memory', 'disk'])('a service (%s)', (kind) => {
     expect((await asking.request('s', 'a')).value()).toBe('a');
     await a.stop();
     expect((await asking.request('s', 'b')).value()).toBe('b');
-    const nobody = failureOf(asking.request('s', 'a', '', { timeoutMs: 2500 }));
+    const nobody = failureOf(asking.request('s', 'a', '', { deadlineMs: 200 }));
     expect(await nobody).toMatchObject({ code: 'EXPIRED' });
   });
 

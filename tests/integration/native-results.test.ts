@@ -79,6 +79,7 @@ it('identical requests share a run: requests, jobs, of clients of both kinds', a
     old.request('s', 'x', 'same'),
   ];
   const job = await asking.submit('s', 'x', 'same', { id: 'j' });
+  await old.ping();
   await until(() => counting.runs > 0);
   const other = asking.request('s', 'x', 'other');
   await until(() => counting.runs > 1);
@@ -102,6 +103,8 @@ it('what one of them is told that fails, the others are told or find out themsel
     throw Object.assign(new Error('no such picture'), { code: 'bad-input' });
   });
   const failures = range(1, 5).map(() => failureOf(asking.request('s', 'x', 'same')));
+  // All of them wait for the same run before it fails.
+  await asking.flush();
   await until(() => counting.runs > 0);
   counting.open = true;
   for (const failure of await Promise.all(failures)) {

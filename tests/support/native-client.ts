@@ -15,6 +15,7 @@ import {
   type NativeClientCommandName,
   type NativeCommand,
 } from '../../protocol/index.js';
+import { PATIENCE_MS } from './processes.js';
 
 type Incoming = NativeCommand<NativeBrokerCommandName>;
 
@@ -50,7 +51,11 @@ export class NativeClient {
    *
    * @param patienceMs how long to wait for the answer
    */
-  static async open(endpoint: string, address: string, patienceMs = 10_000): Promise<NativeClient> {
+  static async open(
+    endpoint: string,
+    address: string,
+    patienceMs = PATIENCE_MS,
+  ): Promise<NativeClient> {
     const client = new NativeClient(address);
     client.#socket.connect(endpoint);
     const open = encodeHeader({

@@ -10,6 +10,9 @@ import { onceFree } from './scripted-broker.js';
 
 export { failureOf } from './failure.js';
 
+/** On a machine that is busy; still shorter than a test may take, for those who connect again. */
+const CONNECT_TIMEOUT_MS = 20_000;
+
 type BrokerOptions = NonNullable<Parameters<typeof startBroker>[0]>;
 
 export class World {
@@ -36,7 +39,8 @@ export class World {
   }
 
   async client(options: ConnectOptions = {}): Promise<MlmClient> {
-    const client = await connect(this.endpoint, { heartbeatMs: 200, ...options });
+    const given = { heartbeatMs: 200, connectTimeoutMs: CONNECT_TIMEOUT_MS, ...options };
+    const client = await connect(this.endpoint, given);
     this.#clients.push(client);
     return client;
   }

@@ -110,3 +110,24 @@ it('is late rather than early where the clock has parts of milliseconds', () => 
   clock.advance(6);
   expect(due).toEqual(['a']);
 });
+
+it('takes what came while the broker stood still before it says that anything is due', () => {
+  const { clock, due, expiry } = setUp();
+  const [extended, done, over] = [item('extended'), item('done'), item('over')];
+  for (const watched of [extended, done, over]) expiry.watch(watched, 1000);
+  clock.jump(3000);
+  expect([due, clock.timers]).toEqual([[], 1]);
+  expiry.watch(extended, 1000);
+  expiry.unwatch(done);
+  clock.advance(60);
+  expect(due).toEqual(['over']);
+  clock.advance(1000);
+  expect([due, clock.timers]).toEqual([['over', 'extended'], 0]);
+});
+
+it('puts nothing off for ever where it is always late', () => {
+  const { clock, due, expiry } = setUp();
+  expiry.watch(item('a'), 1000);
+  for (let n = 0; n < 20; n++) clock.jump(3000);
+  expect(due).toEqual(['a']);
+});
