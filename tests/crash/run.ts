@@ -55,8 +55,9 @@ export interface CrashReport {
 const STOP_MS = 1.6 * TIMEOUT_MS;
 /** How long they go on sending after the last strike. */
 const QUIET_AFTER_MS = 1000;
-const QUIET_MS_MAX = 60_000;
+const QUIET_MS_MAX = 120_000;
 const ANSWER_MS = 60_000;
+const ASK_AGAIN_MS = 300;
 /** Turns: clients alone die, the broker alone dies, both. */
 const TURN_MS = 5000;
 const CLIENTS_ALONE = 0;
@@ -97,6 +98,8 @@ class Run {
   readonly #ledger = newLedger();
   readonly #stage: Stage;
   #actors: Promise<void>[] = [];
+  /** Actors of this process that still have something to send, or wait for the answer. */
+  #senders = 0;
   #broker: Child | undefined;
   #troupe: Troupe | undefined;
   #abandoned = false;
@@ -119,8 +122,10 @@ class Run {
 
   async play(): Promise<CrashReport> {
     await this.#startBroker();
+    // It may have come while all was being given up: nobody else is to be born.
+    this.#checkGoesOn();
     const troupe = (this.#troupe = new Troupe(this.#endpoint, this.#folder));
-    this.#actors = cast().map(([address, role]) => play(this.#stage, address, role));
+    this.#actors = cast().map(([address, role]) => this.#act(address, role));
     const endsAtMs = performance.now() + this.#seconds * 1000;
     this.phase = 'killing and stopping';
     await Promise.all([this.#killBrokers(endsAtMs), this.#killClients(troupe, endsAtMs)]);
@@ -179,8 +184,19 @@ class Run {
     await Promise.race([gone, pause(GONE_MS, undefined, { ref: false })]);
   }
 
-  async #startBroker(): Promise<void> {
+  async #act(address: string, role: Role): Promise<void> {
+    const isSender = !CAST_AT_THE_END.includes(address);
+    if (isSender) this.#senders++;
+    await play(this.#stage, address, role);
+    if (isSender) this.#senders--;
+  }
+
+  #checkGoesOn(): void {
     if (this.#abandoned) throw new Error('abandoned');
+  }
+
+  async #startBroker(): Promise<void> {
+    this.#checkGoesOn();
     await startBroker(this.#endpoint, this.#folder, (broker) => (this.#broker = broker));
   }
 
@@ -234,7 +250,10 @@ class Run {
     const expected = [...CAST_AT_THE_END, ...troupe.addresses];
     const endsAtMs = performance.now() + QUIET_MS_MAX;
     for (;;) {
-      const left = await this.#ask((client) => leftOver(client, expected, !troupe.finished));
+      const left = await this.#ask((client) => {
+        // Looked at first: who has finished by now has left nothing that comes later.
+        return leftOver(client, expected, this.#senders > 0 || !troupe.finished);
+      });
       if (isNothing(left) || performance.now() > endsAtMs) return left;
       await pause(300);
     }
@@ -271,8 +290,25 @@ class Run {
     });
   }
 
-  /** Asks in a session of its own. @throws {Error} where the answer takes too long */
+  /**
+   * Asks in a session of its own; again where the broker took it for dead meanwhile: this process
+   * may have stood still.
+   *
+   * @throws {Error} where the answer takes too long
+   */
   async #ask<T>(question: (client: NativeClient) => Promise<T>): Promise<T> {
+    const endsAtMs = performance.now() + ANSWER_MS;
+    for (;;) {
+      try {
+        return await this.#askOnce(question);
+      } catch (error) {
+        if (this.#abandoned || performance.now() > endsAtMs) throw error;
+      }
+      await pause(ASK_AGAIN_MS);
+    }
+  }
+
+  async #askOnce<T>(question: (client: NativeClient) => Promise<T>): Promise<T> {
     const client = await NativeClient.open(this.#endpoint, AUDITOR, ANSWER_MS);
     const ping = setInterval(() => {
       client.send({ name: 'PING' }).catch(() => undefined);
