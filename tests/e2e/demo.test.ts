@@ -3,7 +3,7 @@
 // temporary file behind.
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { studioTests } from '../support/studio.js';
+import { pathWith, studioTests } from '../support/studio.js';
 import {
   announced,
   DEMO_MS,
@@ -37,6 +37,14 @@ function sizeOf(png: Buffer): number[] {
   return [png.readUInt32BE(16), png.readUInt32BE(20)];
 }
 
+/** A PATH on which the first one who makes the second card does not come to an end. */
+function pathWithEndlessCard(): string {
+  const folder = demonstration.folder();
+  const isFirst = `mkdir ${join(folder, 'begun')} 2> /dev/null`;
+  const words = `case "$*" in *'${TEXT.split('\n')[1]}'*) if ${isFirst}; then exec sleep 1000; fi ;; esac`;
+  return pathWith(folder, words);
+}
+
 /** Waits until jobs are done: everything runs. */
 async function untilBusy({ demo }: Run): Promise<void> {
   await demo.line(/^mlm-tail +\| .* started /, DEMO_MS);
@@ -45,7 +53,8 @@ async function untilBusy({ demo }: Run): Promise<void> {
 studio(
   'makes what it was told to, though a worker is killed, and leaves nothing running',
   async () => {
-    const run = await demonstration.start();
+    // However late the killer is, the job is in its middle.
+    const run = await demonstration.start([], { PATH: pathWithEndlessCard() });
     const { demo, folder } = run;
     expect([await demo.waitForExit(DEMO_MS), demo.stderr]).toEqual([{ code: 0, signal: null }, '']);
     expect([...announced(demo).keys()]).toEqual(PARTS);

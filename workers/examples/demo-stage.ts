@@ -24,7 +24,7 @@ export const MLM = script('../../client/commands/mlm.js');
 const NAME_WIDTH = 9;
 const LOOK_MS = 50;
 /** How long the broker, or the workers and readers, may take to be there. */
-const READY_MS = 30_000;
+const READY_MS = 60_000;
 
 /** What a demonstration works with. */
 export interface Stage {
