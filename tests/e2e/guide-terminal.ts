@@ -1,15 +1,15 @@
 // A terminal as a reader of the documentation has one: types the commands of a
 // session into a shell, and compares what comes with what the page shows. What
-// differs from run to run (times, addresses made of chance, the port) and what
-// only a real terminal is told does not count.
+// differs from run to run (times, addresses made of chance, the port, words of
+// patience) and what only a real terminal is told does not count.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { until } from '../support/until.js';
 import type { Step } from './guide-pages.js';
 
 /** Stands between what one command and the next one print. */
 const MARK = '\u001e';
 const ANY_LINES = '…';
-const LOOK_MS = 50;
 
 export interface Place {
   readonly folder: string;
@@ -92,14 +92,11 @@ export async function typeAll(
 }
 
 /** Waits until a command in the background has printed what it should, or ended; then compares. */
-export async function compareBackground(
-  { command, output }: Step,
-  shell: Shell,
-  timeoutMs: number,
-): Promise<void> {
+export async function compareBackground({ command, output }: Step, shell: Shell): Promise<void> {
   const expected = shownLines(output);
   const isDone = (): boolean => shell.hasEnded || matches(expected, lines(shell.stdout));
-  await until(timeoutMs, isDone).catch(() => undefined);
+  // What came instead tells more than that it never came.
+  await until(isDone).catch(() => undefined);
   const actual = lines(shell.stdout);
   if (matches(expected, actual)) return;
   expect({ command, output: actual, all: shell.output }).toEqual({ command, output: expected });
@@ -107,18 +104,6 @@ export async function compareBackground(
 
 export function hasPrinted({ output }: Step, shell: Shell): boolean {
   return output.length > 0 && matches(shownLines(output), lines(shell.stdout));
-}
-
-/** @throws {Error} where it does not come true in time */
-export async function until(
-  timeoutMs: number,
-  isTrue: () => boolean | Promise<boolean>,
-): Promise<void> {
-  const deadlineMs = performance.now() + timeoutMs;
-  while (!(await isTrue())) {
-    if (performance.now() > deadlineMs) throw new Error(`not true within ${timeoutMs} ms`);
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-  }
 }
 
 function lines(text: string): string[] {
@@ -135,6 +120,7 @@ function shownLines(output: readonly string[]): string[] {
 
 function normalise(text: string): string {
   return text
+    .replace(/^mlm: no worker .* yet; the request waits for one, .* at most\n/gm, '')
     .replace(/\d\d:\d\d:\d\d\.\d{3}/g, '00:00:00.000')
     .replace(/\d{4}-\d\d-\d\dT00:00:00\.000Z/g, 'TIME')
     .replace(/\b(mlm-[a-z]+|client)-[0-9a-f]{8,16}\b/g, '$1-CHANCE')

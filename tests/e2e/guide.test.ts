@@ -18,13 +18,14 @@ import { promisify } from 'node:util';
 import { connect, type MlmClient } from '../../client/index.js';
 import { startBrokerProcess } from '../support/broker-process.js';
 import { useProcesses } from '../support/processes.js';
+import { until } from '../support/until.js';
 import { readSections, type Block, type Section, type Step } from './guide-pages.js';
-import { compareBackground, hasPrinted, Shell, typeAll, until } from './guide-terminal.js';
+import { compareBackground, hasPrinted, Shell, typeAll } from './guide-terminal.js';
 
 const PAGES = ['README.md', 'docs/guide.md', 'docs/write-a-worker.md', 'docs/test-your-worker.md'];
 const ENDPOINT = 'tcp://127.0.0.1:9999';
 /** For one session of a page: npx alone takes its time on a busy machine. */
-const SESSION_MS = 60_000;
+const SESSION_MS = 120_000;
 const SECTION_MS = 4 * SESSION_MS;
 
 const sections = PAGES.flatMap(readSections);
@@ -115,8 +116,8 @@ async function startBackground(step: Step, folder: string, endpoint: string): Pr
   });
   shells.add(shell);
   await until(
-    SESSION_MS,
     async () => shell.hasEnded || hasPrinted(step, shell) || (await declared()) > before,
+    `the beginning of ${step.command}`,
   );
   return shell;
 }
@@ -138,7 +139,7 @@ async function play(section: Section): Promise<void> {
     }
   }
   for (const { step, shell } of background) {
-    await compareBackground(step, shell, SESSION_MS);
+    await compareBackground(step, shell);
     shell.signal('SIGINT');
     await shell.end(SESSION_MS);
   }

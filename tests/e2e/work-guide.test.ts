@@ -13,11 +13,12 @@ import {
 import { configOf } from '../unit/workers/commands-support.js';
 import { startBrokerProcess } from '../support/broker-process.js';
 import { useProcesses } from '../support/processes.js';
+import { until } from '../support/until.js';
 import { readSections, type Block, type Section } from './guide-pages.js';
-import { Shell, typeAll, until } from './guide-terminal.js';
+import { Shell, typeAll } from './guide-terminal.js';
 
 const PAGE = 'docs/wrap-a-script.md';
-const SESSION_MS = 60_000;
+const SESSION_MS = 120_000;
 
 const sections = readSections(PAGE);
 const shells = new Set<Shell>();
@@ -75,7 +76,8 @@ async function play(section: Section): Promise<void> {
     const before = await workers();
     const shell = new Shell(block.step.command, place);
     shells.add(shell);
-    await until(SESSION_MS, async () => shell.hasEnded || (await workers()) > before);
+    const isThere = async (): Promise<boolean> => shell.hasEnded || (await workers()) > before;
+    await until(isThere, `the beginning of ${block.step.command}`);
     expect({ ended: shell.hasEnded, output: shell.hasEnded ? shell.output : '' }).toEqual({
       ended: false,
       output: '',
