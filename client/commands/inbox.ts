@@ -16,7 +16,7 @@ import { withClient } from './shared/session.js';
 import { count } from './shared/units.js';
 
 /** How long to wait for mail that is on its way when the command ends. */
-const REST_TIMEOUT_MS = 1000;
+const REST_TIMEOUT_MS = 5000;
 
 interface InboxArguments extends BrokerArguments, FollowArguments {
   readonly address: string;

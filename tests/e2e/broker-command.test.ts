@@ -162,8 +162,11 @@ describe('while a client does not read what waits for it', () => {
 
   it('takes a Ctrl-C that npm hands on beside the terminal for one', async () => {
     const child = await startWithDeaf(1000);
+    // Both wait for it when it goes on: to it they come at the same moment, however busy we are.
+    child.signal('SIGSTOP');
     child.signal('SIGINT');
     child.signal('SIGTERM');
+    child.signal('SIGCONT');
     expect(await child.waitForExit()).toEqual({ code: 0, signal: null });
   });
 });

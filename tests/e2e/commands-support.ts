@@ -6,7 +6,13 @@ import { Router } from 'zeromq';
 import { connect, type MlmClient } from '../../client/index.js';
 import { decode, encode, type Command, type CommandName } from '../../protocol/index.js';
 import { startBrokerProcess, type BrokerProcess } from '../support/broker-process.js';
-import { useProcesses, type Child, type Exit, type Processes } from '../support/processes.js';
+import {
+  PATIENCE_MS,
+  useProcesses,
+  type Child,
+  type Exit,
+  type Processes,
+} from '../support/processes.js';
 import { until } from '../support/until.js';
 
 export const MLM = join(process.cwd(), 'dist', 'client', 'commands', 'mlm.js');
@@ -56,7 +62,7 @@ export function useCommands(): Commands {
     broker: (bind) => startBrokerProcess(processes, bind === undefined ? {} : { bind }),
 
     client: async (endpoint, address) => {
-      const client = await connect(endpoint, { address });
+      const client = await connect(endpoint, { address, connectTimeoutMs: PATIENCE_MS });
       clients.add(client);
       return client;
     },

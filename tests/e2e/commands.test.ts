@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { encode } from '@msgpack/msgpack';
 import type { Message, MlmClient } from '../../client/index.js';
+import { PATIENCE_MS } from '../support/processes.js';
 import { resultOf, useCommands, type Broker, type Result } from './commands-support.js';
 import { until } from '../support/until.js';
 
@@ -172,7 +173,7 @@ describe('mlm inbox', () => {
   });
 
   it('confirms what it has printed', async () => {
-    const sent = client.sendTo('alice', 'hello', 'x', { confirm: true, timeoutMs: 10_000 });
+    const sent = client.sendTo('alice', 'hello', 'x', { confirm: true, timeoutMs: PATIENCE_MS });
     expect((await run('inbox', 'alice', '-n', '1')).code).toBe(0);
     await expect(sent).resolves.toBeUndefined();
   });
@@ -230,7 +231,8 @@ describe('mlm request', () => {
     [
       'there is no worker',
       ['nobody', 'do', 'x', '--timeout', '200'],
-      /^mlm: (no worker of the service "nobody" took the request|[^\n]*"nobody": no answer) within 200 ms\n$/,
+      // A command that stands still for a second says first that it waits.
+      /^(mlm: no worker offers [^\n]*\n)?mlm: (no worker of the service "nobody" took the request|[^\n]*"nobody": no answer) within 200 ms\n$/,
     ],
   ])('says why where %s', async (_what, args, reason) => {
     const { code, stdout, stderr } = await run('request', ...args);

@@ -281,6 +281,8 @@ test(
       await becomes('started', attempt);
       await orchestrator.stop('SIGKILL');
     }
+    // Who has its address next takes its place at once, and lets go of what it had.
+    await commands.client(endpoint, 'orchestrator');
     await becomes('failed', 2);
     await client.offer('echo', (job) => job.value());
     const resumed = await commands.run(endpoint, ['pipeline', 'resume', run, '--json']);

