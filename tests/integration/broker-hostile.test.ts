@@ -28,7 +28,7 @@ const clients = useRawClients();
 /** What a hostile client gets out of a broker besides errors is not its neighbours' business. */
 const MESSAGES = 400;
 /** Much takes long where the machine is busy with other things. */
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 240_000;
 
 /** How long a decent client waits for one thing before the test fails, ms. */
 const WAIT_MS = 60_000;
@@ -144,10 +144,10 @@ describe('neighbours are not disturbed by', () => {
             frames[0] = Buffer.concat([Buffer.from('aaa8', 'hex'), randomBytes(n % 40)]);
           await hostile.sendFrames(frames);
         }
-        await hostile.ask(PING);
+        const { counters } = running.broker;
+        await until(() => counters.protocolErrors > 1000, 'the broker has got most of them');
       });
       hostile.close();
-      expect(running.broker.counters.protocolErrors).toBeGreaterThan(1000);
       await expectNothingLeft(running);
     },
     PATIENCE_MS,
@@ -182,11 +182,11 @@ describe('neighbours are not disturbed by', () => {
           await hostile.send(command);
           while ((await hostile.poll(0)) !== undefined);
         }
-        await hostile.ask(CLOSE);
+        const { counters } = running.broker;
+        await until(() => counters.invalidCommands > 100, 'the broker has got many of them');
+        await hostile.send(CLOSE);
       });
       hostile.close();
-      const { counters } = running.broker;
-      expect(counters.invalidCommands).toBeGreaterThan(100);
       await until(async () => {
         const looker = await clients.open(running.endpoint, '');
         const { sessions } = await looker.view<{ sessions: number }>('stats');
@@ -251,7 +251,8 @@ describe('neighbours are not disturbed by', () => {
       const refused = encode(mail('', 'x', { tracker: 't'.repeat(255) }));
       await whileNeighboursWork(running, async () => {
         await hurl(hostile, refused, 40_000);
-        expect(counters.repliesDropped).toBeGreaterThan(0);
+        // The sockets between hold some of what was sent, and of the answers.
+        while (counters.repliesDropped === 0) await hurl(hostile, refused, 100);
         // An answer that does not fit any more costs the session.
         while (counters.invalidCommands === 0) await hurl(hostile, encode(PING), 100);
         await hurl(hostile, encode(PING), 3000);

@@ -28,7 +28,8 @@ afterEach(async () => {
 
 async function start(data = join(folder, 'data'), rules = {}): Promise<Broker> {
   const broker = await startBroker(
-    { bind: ['tcp://127.0.0.1:*'], data, 'drain-timeout': 0 },
+    // These clients send no heartbeats.
+    { bind: ['tcp://127.0.0.1:*'], data, 'drain-timeout': 0, timeout: 3_600_000 },
     { rules },
   );
   brokers.push(broker);
