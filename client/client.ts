@@ -22,6 +22,7 @@ import type { Room } from './room.js';
 import type { Rooms } from './rooms.js';
 import type { OfferOptions } from './services.js';
 import type { Stream } from './stream.js';
+import { TimeLimit } from './time-limit.js';
 import { dialDealer, type Dial } from './transport.js';
 import { V1Rooms } from './v1-rooms.js';
 
@@ -143,7 +144,7 @@ export class MlmClient extends Admin {
     const client = new MlmClient(endpoint, options, parts);
     const { clock, connection } = client.#room;
     const { connectTimeoutMs } = client.#room.options;
-    const deadline = clock.start(connectTimeoutMs, () =>
+    const deadline = new TimeLimit(clock, connectTimeoutMs, () =>
       connection.giveUp(connectTimeout(endpoint, connectTimeoutMs)),
     );
     const onAbort = (): void => {
@@ -155,7 +156,7 @@ export class MlmClient extends Admin {
       await client.#opened;
       return client;
     } finally {
-      clock.stop(deadline);
+      deadline.stop();
       signal?.removeEventListener('abort', onAbort);
     }
   }

@@ -1,17 +1,15 @@
 // Who waits for an answer that is named by a tracker: a reply, a confirmation.
 // Each wait ends once, by its answer, its time, its signal or the client's end.
 // While anything is awaited, messages are taken from the socket.
-import type { Clock, Timer } from './clock.js';
+import type { Clock } from './clock.js';
 import { aborted, MlmError } from './errors.js';
 import type { Intake } from './intake.js';
-
-/** How long what has come is looked at before a wait ends for want of an answer, ms. */
-const LOOK_MS = 50;
+import { TimeLimit } from './time-limit.js';
 
 interface Wait<T> {
   readonly resolve: (answer: T) => void;
   readonly reject: (error: MlmError) => void;
-  timer: Timer | undefined;
+  readonly limit: TimeLimit | undefined;
   readonly signal: AbortSignal | undefined;
   readonly onAbort: (() => void) | undefined;
 }
@@ -55,22 +53,14 @@ export class Pending<T> {
       };
       const onAbort = signal === undefined ? undefined : () => gone(aborted(what, signal));
       if (onAbort !== undefined) signal?.addEventListener('abort', onAbort);
-      const wait: Wait<T> = { resolve, reject, timer: undefined, signal, onAbort };
-      this.#waits.set(tracker, wait);
-      if (timeoutMs !== undefined) {
-        this.#startTimer(wait, timeoutMs, () => {
-          gone(new MlmError('TIMEOUT', `${what}: no answer within ${timeoutMs} ms`));
-        });
-      }
+      const limit =
+        timeoutMs === undefined
+          ? undefined
+          : new TimeLimit(this.#clock, timeoutMs, () => {
+              gone(new MlmError('TIMEOUT', `${what}: no answer within ${timeoutMs} ms`));
+            });
+      this.#waits.set(tracker, { resolve, reject, limit, signal, onAbort });
       this.#intake.expect();
-    });
-  }
-
-  /** In two parts: where this process stood still, it takes what came meanwhile in between. */
-  #startTimer(wait: Wait<T>, timeoutMs: number, onTimeout: () => void): void {
-    const lookMs = Math.min(LOOK_MS, timeoutMs / 4);
-    wait.timer = this.#clock.start(timeoutMs - lookMs, () => {
-      wait.timer = this.#clock.start(lookMs, onTimeout);
     });
   }
 
@@ -102,7 +92,7 @@ export class Pending<T> {
     const wait = this.#waits.get(tracker);
     if (wait === undefined) return undefined;
     this.#waits.delete(tracker);
-    this.#clock.stop(wait.timer);
+    wait.limit?.stop();
     if (wait.onAbort !== undefined) wait.signal?.removeEventListener('abort', wait.onAbort);
     this.#intake.settle();
     return wait;

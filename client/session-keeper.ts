@@ -3,7 +3,7 @@
 // how it travels, it does not know.
 import { PROTOCOL_NAME, PROTOCOL_VERSION } from '../protocol/index.js';
 import { Backoff } from './backoff.js';
-import type { Clock, Timer } from './clock.js';
+import type { Clock } from './clock.js';
 import type { Declarations } from './declarations.js';
 import { closedError, ignore, MlmError } from './errors.js';
 import { Heartbeat } from './heartbeat.js';
@@ -14,6 +14,7 @@ import { agreedTo, NATIVE_OFFER } from './negotiation.js';
 import type { Options } from './options.js';
 import type { Outbox } from './outbox.js';
 import { lostForGood, notNativeAnyMore, unsentError, unsupported } from './session-errors.js';
+import { TimeLimit } from './time-limit.js';
 import type { Dial } from './transport.js';
 import { Wire, type Answer, type Delivery } from './wire.js';
 
@@ -56,10 +57,10 @@ export class SessionKeeper {
   readonly #renewals: (() => void)[] = [];
   #state: State = 'disconnected';
   #wire: Wire | undefined;
-  /** One timer serves each state in turn: the attempt, the delay, the renewal. */
-  #timer: Timer | undefined;
+  /** One limit serves each state in turn: the attempt, the delay, the renewal. */
+  #limit: TimeLimit | undefined;
   /** The end of the time that closing may take. */
-  #farewell: Timer | undefined;
+  #farewell: TimeLimit | undefined;
   /** The reason behind what happened last. */
   #cause: MlmError | undefined;
   /** True once a session has been open. */
@@ -145,7 +146,7 @@ export class SessionKeeper {
     // Whatever happens while closing, it is the user who ended the client.
     if (cause !== undefined && !this.#isOver) this.#cause = cause;
     this.#state = transition.next;
-    this.#clock.stop(this.#timer);
+    this.#limit?.stop();
     for (const action of transition.actions) {
       // An action may tell someone who then closes the client.
       if (this.#state !== transition.next) return;
@@ -236,7 +237,8 @@ export class SessionKeeper {
     wait: () => this.#wait(this.#options.connectTimeoutMs),
 
     hurry: () => {
-      this.#farewell = this.#clock.start(this.#options.closeTimeoutMs, () => this.#handle('late'));
+      const { closeTimeoutMs } = this.#options;
+      this.#farewell = new TimeLimit(this.#clock, closeTimeoutMs, () => this.#handle('late'));
     },
 
     checkRest: () => {
@@ -256,7 +258,7 @@ export class SessionKeeper {
     },
 
     finish: () => {
-      this.#clock.stop(this.#farewell);
+      this.#farewell?.stop();
       const error = this.over as MlmError;
       const unsent = this.#cause ?? unsentError(this.#unsent, this.#options.closeTimeoutMs);
       this.#parts.outbox.fail(unsent);
@@ -329,6 +331,6 @@ export class SessionKeeper {
 
   /** Bounds the time for what goes on in this state. */
   #wait(ms: number): void {
-    this.#timer = this.#clock.start(ms, () => this.#handle('overdue'));
+    this.#limit = new TimeLimit(this.#clock, ms, () => this.#handle('overdue'));
   }
 }
