@@ -196,6 +196,8 @@ test('cancelling a run goes down to its jobs', async () => {
   const { client, start } = await newWorld();
   const reasons: string[] = [];
   let running = 0;
+  let release: () => void = () => undefined;
+  const isOver = new Promise<void>((resolve) => (release = resolve));
   const slow = defineWorker({
     service: 'slow',
     capacity: 2,
@@ -203,6 +205,8 @@ test('cancelling a run goes down to its jobs', async () => {
       running++;
       await new Promise((resolve) => signal.addEventListener('abort', resolve));
       reasons.push((signal.reason as { code: string }).code);
+      // The third one does not get its turn before it is cancelled, too.
+      await isOver;
     },
   });
   await start(slow, pipelineWorker());
@@ -216,6 +220,11 @@ test('cancelling a run goes down to its jobs', async () => {
   });
   await until(() => reasons.length === 2, 'both told');
   expect(reasons).toEqual(['CANCELLED', 'CANCELLED']);
+  for (const index of [0, 1, 2]) {
+    const job = client.job('slow', `${place.run}.a.${index}.1`);
+    expect(await job.state()).toMatchObject({ event: 'cancelled' });
+  }
+  release();
   expect(running).toBe(2);
   await expect(cancelRun(client, place.run, '')).rejects.toThrow(/is over: it has cancelled/);
 });

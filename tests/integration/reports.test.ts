@@ -7,7 +7,7 @@ import { limitsOf, resolveOptions } from '../../broker/options.js';
 import { connect, type MlmClient, type ServiceRequest } from '../../client/index.js';
 import { encode } from '../../protocol/index.js';
 import { useWorlds } from '../support/broker-world.js';
-import { useBrokers } from '../support/brokers.js';
+import { useBrokers, type BrokerOptions, type RunningBroker } from '../support/brokers.js';
 import { useRawClients, type RawClient } from '../support/raw-client.js';
 import {
   brief,
@@ -23,7 +23,7 @@ import {
 } from '../support/v1-commands.js';
 import { until } from '../support/until.js';
 
-const start = useBrokers();
+const newBroker = useBrokers();
 const startWorld = useWorlds();
 const clients = useRawClients();
 const sdk = new Set<MlmClient>();
@@ -32,6 +32,11 @@ afterEach(async () => {
   await Promise.all([...sdk].map((client) => client.close()));
   sdk.clear();
 });
+
+/** A broker that takes nobody for dead, unless it is told: most clients here send no heartbeats. */
+async function start(options: BrokerOptions = {}): Promise<RunningBroker> {
+  return newBroker({ timeout: 600_000, ...options });
+}
 
 async function join(endpoint: string, address: string): Promise<MlmClient> {
   const client = await connect(endpoint, { address, reconnect: false, heartbeatMs: 100 });
@@ -110,7 +115,7 @@ describe('messages of a stream', () => {
   });
 
   it('#80, #81: all come to a slow reader, however fast several producers are, and others do not wait', async () => {
-    const { broker, endpoint } = await start({ timeout: 60_000 });
+    const { broker, endpoint } = await start();
     const slow = await clients.open(endpoint, 'slow', { receiveHighWaterMark: 5 });
     const quick = await clients.open(endpoint, 'quick');
     for (const reader of [slow, quick]) await reader.ask(read('s'), 'OK 200');

@@ -137,8 +137,10 @@ describe('a command that stays', () => {
     await untilLabels('a', { gpu: true });
     ready();
     await untilLabels('a', { gpu: true, models: ['sam3'] });
-    await client.submit('s', 'die');
+    const job = await client.submit('s', 'die');
     await untilLabels('a', { gpu: true });
+    // Tried again, it would be the death of the next one, too.
+    await job.cancel();
     ready();
     await untilLabels('a', { gpu: true, models: ['sam3'] });
   });

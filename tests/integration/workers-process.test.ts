@@ -5,10 +5,13 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { startBroker, type Broker } from '../../broker/index.js';
 import { connect, type MlmClient } from '../../client/index.js';
-import { useProcesses, type Child } from '../support/processes.js';
+import { PATIENCE_MS, useProcesses, type Child } from '../support/processes.js';
 import { failureOf } from '../support/failure.js';
 
 const ENTRY = pathToFileURL('dist/workers/index.js').href;
+/** For requests that wait until a process has started. */
+const PATIENT = { timeoutMs: PATIENCE_MS };
+
 const processes = useProcesses();
 let broker: Broker;
 let endpoint = '';
@@ -69,7 +72,7 @@ it('the documented worker works, and has ten lines', async () => {
   const script = documented();
   expect(script.split('\n').filter((line) => line !== '').length).toBeLessThanOrEqual(10);
   await start(`${script.replace('await runWorkers', 'runWorkers')}; console.log('begun');`);
-  const reply = await client.request('shout', 'any', Buffer.from('hello'));
+  const reply = await client.request('shout', 'any', Buffer.from('hello'), PATIENT);
   expect(reply.text()).toBe('HELLO');
   expect(reply.sender).toBe('w');
   const failure = failureOf(client.request('shout', 'any', Buffer.from('')));
@@ -87,7 +90,7 @@ it.each(['SIGTERM', 'SIGINT'] as const)('%s lets the job finish, then all ends',
       });
     });
   });
-  const reply = client.request('s', 'job');
+  const reply = client.request('s', 'job', '', PATIENT);
   await asked;
   worker.signal(signal);
   await worker.stderrMatch(/"message":"stopping"/);
@@ -99,7 +102,7 @@ it.each(['SIGTERM', 'SIGINT'] as const)('%s lets the job finish, then all ends',
 
 it('a job that does not finish in its time is left to another worker, and the status tells', async () => {
   const worker = await start(STUBBORN, { MLM_DRAIN_TIMEOUT: '20' });
-  const reply = client.request('s', 'job');
+  const reply = client.request('s', 'job', '', PATIENT);
   await worker.line(/working/);
   worker.signal('SIGTERM');
   expect(await worker.waitForExit()).toEqual({ code: 1, signal: null });
@@ -110,7 +113,7 @@ it('a job that does not finish in its time is left to another worker, and the st
 
 it('a second signal ends the process at once', async () => {
   const worker = await start(STUBBORN, { MLM_DRAIN_TIMEOUT: '600000' });
-  void failureOf(client.request('s', 'job'));
+  void failureOf(client.request('s', 'job', '', PATIENT));
   await worker.line(/working/);
   worker.signal('SIGTERM');
   await worker.stderrMatch(/"message":"stopping"/);
@@ -122,7 +125,7 @@ it('a Ctrl-C that npm hands on, too, is one: the job finishes', async () => {
   const asked = new Promise<() => void>((resolve) => {
     void client.offer('gate', () => new Promise((open) => resolve(() => open('through'))));
   });
-  const reply = client.request('s', 'job');
+  const reply = client.request('s', 'job', '', PATIENT);
   const open = await asked;
   // Both are there before the process looks: it stands still.
   worker.signal('SIGSTOP');
@@ -174,7 +177,7 @@ it('a worker that is killed is missed at once, however patient the broker is wit
   const asks = await connect(at, { address: 'asks' });
   try {
     const worker = await start(STUBBORN, { MLM_ENDPOINT: at });
-    const reply = asks.request('s', 'x', 'y');
+    const reply = asks.request('s', 'x', 'y', PATIENT);
     await worker.line(/working/);
     const told = asks.stream('$presence').read({ from: 'compact', pattern: '^w$' });
     const events = (async () => {

@@ -7,6 +7,8 @@ import { silentLog, startWorkers } from '../../workers/index.js';
 import { connect } from '../../client/index.js';
 import { decode } from '@msgpack/msgpack';
 import { useBrokers } from '../support/brokers.js';
+import { PATIENCE_MS } from '../support/processes.js';
+import { until } from '../support/until.js';
 import { PNG, startOpenaiServer, type OpenaiServer } from './wrapped-openai-server.js';
 import {
   configOf,
@@ -224,7 +226,7 @@ describe('a request that is over', () => {
   it.each(['endless', 'silent'])('hangs up on the server (%s)', async (model) => {
     const over = new AbortController();
     const asked = failureOf(ask(model, 'chat', { ...text('x'), signal: over.signal }));
-    while (server.received.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => server.received.length > 0, 'the request at the server');
     over.abort(new Error('never mind'));
     expect((await asked).message).toBe('never mind');
     await server.received[0]?.hungUp;
@@ -258,7 +260,7 @@ it('over a broker, a model is a service, and a busy server is asked again when i
   const commands = new CommandWorkers(services, silentLog);
   const group = await startWorkers(commands.workers, { endpoint, log: silentLog });
   const client = await connect(endpoint);
-  const reply = await client.request('s', '', Buffer.from('hello?'), { timeoutMs: 20_000 });
+  const reply = await client.request('s', '', Buffer.from('hello?'), { timeoutMs: PATIENCE_MS });
   expect(reply.text()).toBe('Hello, wörld!');
   expect(server.received).toHaveLength(2);
   await client.close();
