@@ -58,7 +58,10 @@ async function nextContent(reader: RawClient): Promise<Buffer[]> {
 /** Clients that send PING now and then, so that nobody takes them for dead, until their test ends. */
 const awake = new Set<RawClient>();
 const heartbeat = setInterval(() => {
-  for (const client of awake) void client.send(PING).catch(() => awake.delete(client));
+  for (const client of awake) {
+    // One that is busy with another word is awake; one that was closed is not any more.
+    void client.send(PING).catch(() => client.socket.closed && awake.delete(client));
+  }
 }, 50);
 
 afterEach(() => awake.clear());
