@@ -5,7 +5,7 @@ import { ScriptedBroker } from '../support/scripted-broker.js';
 import { failureOf, next, range, take, World } from '../support/sessions.js';
 
 /** Long enough for a broker to come back. */
-const patient: ConnectOptions = { heartbeatMs: 50, closeTimeoutMs: 15_000 };
+const patient: ConnectOptions = { heartbeatMs: 50, closeTimeoutMs: 60_000 };
 
 describe('on MLM/1', () => {
   const brokers: ScriptedBroker[] = [];

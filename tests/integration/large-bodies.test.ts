@@ -18,8 +18,8 @@ const MIB = 1024 * 1024;
 const COPIES_MAX = 4;
 const BESIDE_BYTES = 150 * MIB;
 /** A large body keeps heartbeats waiting behind it, longer where the machine is busy. */
-const SILENCE_MS = 60_000;
-const PATIENCE_MS = 120_000;
+const SILENCE_MS = 600_000;
+const PATIENCE_MS = 240_000;
 
 const clients: MlmClient[] = [];
 
@@ -36,7 +36,11 @@ function start(flags: Readonly<Record<string, string | number>>): Promise<Broker
 }
 
 async function open(endpoint: string, options: ConnectOptions = {}): Promise<MlmClient> {
-  const client = await connect(endpoint, { brokerTimeoutMs: SILENCE_MS, ...options });
+  const client = await connect(endpoint, {
+    connectTimeoutMs: PATIENCE_MS,
+    brokerTimeoutMs: SILENCE_MS,
+    ...options,
+  });
   clients.push(client);
   return client;
 }
@@ -172,7 +176,7 @@ describe('the limit of one message', () => {
 
   it('is the broker’s own, whatever the client knows of it', async () => {
     const { endpoint } = await start({ 'message-bytes-max': LIMIT });
-    const client = await NativeClient.open(endpoint, 'bare');
+    const client = await NativeClient.open(endpoint, 'bare', PATIENCE_MS);
     try {
       const { handle } = await client.ask<{ handle: number }>('write', { stream: 's' });
       const sizes = [LIMIT, LIMIT + 1, 1];

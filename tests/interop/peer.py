@@ -21,7 +21,7 @@ import replay
 import wire
 
 FIXTURES = pathlib.Path(__file__).parent.parent / "fixtures"
-ANSWER_WAIT_MS = 5000
+ANSWER_WAIT_MS = 30_000
 HEARTBEAT_S = 1.0
 DELIVERIES = {
     "STREAM DELIVER": "stream",

@@ -1,6 +1,7 @@
 // What a scenario may ask of either side, whoever plays it: our SDK, the
 // Python peer or the C client. And the queue in which a player keeps what was
 // delivered until the scenario asks for it. It knows no sockets or processes.
+import { PATIENCE_MS } from '../support/processes.js';
 
 /** One message as it was delivered. */
 export interface Delivery {
@@ -36,7 +37,7 @@ export interface Peer {
 }
 
 /** How long a delivery may take before a scenario gives up. */
-export const DELIVERY_WAIT_MS = 10_000;
+export const DELIVERY_WAIT_MS = PATIENCE_MS;
 
 /** What has arrived and was not asked for yet, in order. */
 export class Arrivals<T> {

@@ -23,7 +23,7 @@ it('the Python codec reads and writes what the C codec wrote', async () => {
 });
 
 it.concurrent.each(ownTranscripts.map(({ name }) => [name]))('%s', async (name) => {
-  const broker = await startBroker({ bind: ['tcp://127.0.0.1:*'] });
+  const broker = await startBroker({ bind: ['tcp://127.0.0.1:*'], timeout: 3_600_000 });
   try {
     await withPython(async (peer) => {
       await peer.command('replay', broker.endpoints[0]!, name);

@@ -17,7 +17,8 @@ let sdk: SdkPeer;
 beforeAll(requirePython);
 
 beforeEach(async () => {
-  broker = await startBroker({ bind: ['tcp://127.0.0.1:*'] });
+  // A peer is not given up because the machine is busy with others.
+  broker = await startBroker({ bind: ['tcp://127.0.0.1:*'], timeout: 3_600_000 });
   endpoint = broker.endpoints[0]!;
   sdk = new SdkPeer();
 });

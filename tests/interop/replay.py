@@ -11,7 +11,7 @@ import zmq
 
 import wire
 
-ANSWER_WAIT_MS = 5000
+ANSWER_WAIT_MS = 30_000
 #: What the transcripts were recorded with: nothing came within this time.
 SILENCE_MS = 400
 

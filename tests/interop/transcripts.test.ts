@@ -8,7 +8,7 @@ import { replay } from './replay.js';
 it.concurrent.each(ownTranscripts.map(({ name, steps }) => [name, steps] as const))(
   '%s',
   async (_, steps) => {
-    const broker = await startBroker({ bind: ['tcp://127.0.0.1:*'] });
+    const broker = await startBroker({ bind: ['tcp://127.0.0.1:*'], timeout: 3_600_000 });
     try {
       await replay(broker.endpoints[0]!, steps);
     } finally {
