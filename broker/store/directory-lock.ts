@@ -17,6 +17,8 @@ const SUFFIX = '.lock';
 const UNBORN = '.lock-new';
 /** Another broker that says nothing for so long, stopped or busy, holds the directory. */
 const ANSWER_MS = 3000;
+/** Where this process stood still for so long, it takes what came meanwhile first, ms. */
+const LOOK_MS = 50;
 const ASK_AGAIN_MS = 10;
 const ASK_TIMES_MAX = 300;
 /** Behind every id. */
@@ -123,7 +125,9 @@ function ask(file: string): Promise<Other | undefined> {
       socket.destroy();
       answer(other);
     };
-    const timer = setTimeout(() => finish({ state: 'holding', id: '' }), ANSWER_MS);
+    let timer = setTimeout(() => {
+      timer = setTimeout(() => finish({ state: 'holding', id: '' }), LOOK_MS);
+    }, ANSWER_MS);
     socket.on('data', (text: string) => {
       said += text;
     });

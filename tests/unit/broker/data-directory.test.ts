@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import {
   existsSync,
   linkSync,
@@ -124,16 +125,36 @@ describe('the lock', () => {
     }
   });
 
-  it('of a process that is dead is taken over, and its socket removed', async () => {
+  /** A socket that was bound and left: nobody listens there any more. */
+  async function makeDead(): Promise<string> {
     const dead = join(folder, 'broker-0123456789abcdef.lock');
-    // Bound and left: nobody listens there any more.
     const server = createServer();
     const alive = join(folder, 'other');
     await new Promise<void>((done) => server.listen(alive, done));
     linkSync(alive, dead);
     await new Promise<void>((done) => server.close(() => done()));
+    return dead;
+  }
+
+  it('of a process that is dead is taken over, and its socket removed', async () => {
+    const dead = await makeDead();
     expect(existsSync(dead)).toBe(true);
     expect(await takeLock()).toBeDefined();
+    expect(existsSync(dead)).toBe(false);
+  });
+
+  it('is taken over as well where the one who asks stands still for a while', async () => {
+    const dead = await makeDead();
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask'] });
+    try {
+      const taking = takeLock();
+      while (locks().length < 2) await new Promise<void>((done) => setImmediate(done));
+      // Time is up before the answer is read that came meanwhile.
+      jest.advanceTimersByTime(3000);
+      expect(await taking).toBeDefined();
+    } finally {
+      jest.useRealTimers();
+    }
     expect(existsSync(dead)).toBe(false);
   });
 
