@@ -4,6 +4,7 @@
 // patience) and what only a real terminal is told does not count.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { withoutZeroMq } from '../support/processes.js';
 import { until } from '../support/until.js';
 import type { Step } from './guide-pages.js';
 
@@ -119,7 +120,7 @@ function shownLines(output: readonly string[]): string[] {
 }
 
 function normalise(text: string): string {
-  return text
+  return withoutZeroMq(text)
     .replace(/^mlm: no worker .* yet; the request waits for one, .* at most\n/gm, '')
     .replace(/\d\d:\d\d:\d\d\.\d{3}/g, '00:00:00.000')
     .replace(/\d{4}-\d\d-\d\dT00:00:00\.000Z/g, 'TIME')

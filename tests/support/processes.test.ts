@@ -43,6 +43,15 @@ describe('a child is ready', () => {
   });
 });
 
+it('what ZeroMQ says at the end of a process is not its output', async () => {
+  const said =
+    "(node:7) WARNING: Waiting for queued ZeroMQ messages to be delivered. Set 'context.blocky = false' to change this behaviour.";
+  const script = `console.error("a\\n" + ${JSON.stringify(said)}); console.error("b")`;
+  const child = await processes.start(node, ['-e', script]);
+  await child.waitForExit();
+  expect(child.stderr).toBe('a\nb\n');
+});
+
 it('lines are taken in order, each once', async () => {
   const child = await processes.start(node, ['-e', 'console.log("a\\nb1\\nc\\nb2\\nd")']);
   expect(await child.line(/^b/)).toBe('b1');

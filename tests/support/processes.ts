@@ -20,6 +20,14 @@ const OUTPUT_CHARACTERS_MAX = 1_000_000;
 const READY_FILE_LOOK_MS = 20;
 const SIGNAL_AGAIN_MS = 100;
 
+/**
+ * Without what the library of ZeroMQ writes on standard error where a process stands still for half
+ * a second while it exits: no program can keep it from that, and it says nothing of the program.
+ */
+export function withoutZeroMq(output: string): string {
+  return output.replace(/\(node:\d+\) WARNING: Waiting for queued ZeroMQ messages .*\n/g, '');
+}
+
 export interface StartOptions {
   cwd?: string;
   /** Added to the environment of the test run; `undefined` takes a variable away. */
@@ -59,10 +67,10 @@ export class Child {
     this.pid = pid;
     this.#title = title;
     process.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      this.stdout = (this.stdout + text).slice(-OUTPUT_CHARACTERS_MAX);
+      this.stdout = kept(this.stdout, text);
     });
     process.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.stderr = (this.stderr + text).slice(-OUTPUT_CHARACTERS_MAX);
+      this.stderr = kept(this.stderr, text);
       this.#look();
     });
     if (process.stdout) {
@@ -205,6 +213,12 @@ export class Child {
     const output = `--- stdout\n${this.stdout}\n--- stderr\n${this.stderr}`;
     return new Error(`${this.#title}: ${what}${end}\n${output}`);
   }
+}
+
+/** Output so far, and what has come. */
+function kept(output: string, text: string): string {
+  const all = (output + text).slice(-OUTPUT_CHARACTERS_MAX);
+  return text.includes('ZeroMQ') ? withoutZeroMq(all) : all;
 }
 
 /** What is here, without what the runner of the tests, or a CI, says about colours. */
