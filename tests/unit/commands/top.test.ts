@@ -79,10 +79,9 @@ describe('two looks', () => {
       return uptimeMs !== before;
     });
     // A broker that stands still for as long as a look may take is looked at again.
-    await untilPasses(async () => {
-      last = await look(client, last, new AbortController().signal);
-    });
-    const rates = last.services.find(({ service }) => service === 's')?.rates;
+    const { signal } = new AbortController();
+    await untilPasses(async () => void (last = await look(client, last, signal)));
+    const rates = last?.services.find(({ service }) => service === 's')?.rates;
     return rates && Object.fromEntries(Object.entries(rates).map(([k, v]) => [k, Math.sign(v)]));
   }
 
