@@ -316,7 +316,8 @@ describe.each(['auto', 'v1'] as const)('sessions (%s):', (spoken) => {
   describe('close', () => {
     it('leaves nothing that was sent behind', async () => {
       const broker = await start();
-      const [writer, reading] = [await connectTo(broker), await connectTo(broker)];
+      const reading = await connectTo(broker);
+      const writer = await connectTo(broker, { closeTimeoutMs: 60_000 });
       const reader = reading.stream('s').read({ bufferMessagesMax: 10_000 });
       await reader.ready;
       const sends = Array.from({ length: 5000 }, (_, n) => writer.stream('s').send(String(n)));
