@@ -7,7 +7,7 @@ import type { MlmClient } from '../../client/index.js';
 import { range, World } from '../support/sessions.js';
 import { until } from '../support/until.js';
 
-const JOBS = 500;
+const JOBS = 1000;
 /** How many ticks a job takes each of the workers. */
 const SPEEDS = [1, 1, 1, 1, 2, 2, 3, 4];
 
