@@ -143,6 +143,17 @@ export class KeptModel {
     return kept < max ? 'kept' : 'refused';
   }
 
+  /**
+   * Somebody whose session ends may be given what waits, in the moment before: that counts as an
+   * attempt, which may have been the reason, and nobody sees it.
+   */
+  givenUnseen(): void {
+    this.unseenAttempts++;
+    for (const message of this.messages) {
+      if (message.state === 'sent' || message.state === 'kept') message.wentWithSession = true;
+    }
+  }
+
   /** The broker accepted a message. */
   accepted(message: Message): void {
     const { state, expected, fields } = message;

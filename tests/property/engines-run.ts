@@ -226,8 +226,7 @@ export class Run implements Models {
 
   #leaves(session: Session): void {
     session.leaving = true;
-    // What is given to it in this moment counts as an attempt, and nobody sees it.
-    if (!this.#isCalm) this.kept.unseenAttempts++;
+    if (!this.#isCalm) this.kept.givenUnseen();
   }
 
   #end(session: Session): void {
@@ -455,11 +454,14 @@ export class Run implements Models {
   /** The broker is killed, or stops, and another one starts on its disk. */
   async restart(how: 'killed' | 'killed, the commit under way written' | 'stopped'): Promise<void> {
     const old = this.#world;
-    const beginsMs = this.nowMs();
+    // What waits for a commit that is under way is given out while it stops, though it was due before.
+    const beginsMs = this.#isCalm ? this.nowMs() : -Infinity;
     old.network.onTaken = undefined;
     this.#sessions = [];
     let store: LateStore;
     if (how === 'stopped') {
+      // Workers are given what becomes durable while it stops, and lose it with their sessions.
+      if (!this.#isCalm) this.kept.givenUnseen();
       await old.stop();
       store = this.#store.reopen();
     } else {
