@@ -360,18 +360,25 @@ class Run {
     }
   }
 
+  /** Workers that can do everything, all of one version. */
+  async #allOffer(): Promise<void> {
+    for (let at = 0; at < WORKERS; at++) {
+      const worker = await this.#worker(at);
+      worker.version = '1';
+      const cache = { version: '1' };
+      worker.peer.call('offer', { service: 's', capacity: 2, labels: { size: 1 }, cache });
+    }
+    await this.settle();
+  }
+
   /** Everybody does what there is to do: then nothing is left. */
   async finish(): Promise<void> {
     this.store.failing = false;
     for (let round = 0; round < 400; round++) {
-      for (let at = 0; at < WORKERS; at++) {
-        const worker = await this.#worker(at);
-        if (round % 20 === 0) {
-          worker.version = '1';
-          const cache = { version: '1' };
-          worker.peer.call('offer', { service: 's', capacity: 2, labels: { size: 1 }, cache });
-        }
-        while (worker.held.length > 0) this.#finish(worker, 0, 0);
+      // Before anybody does anything more: what is given out from now on is given to these versions.
+      if (round % 20 === 0) await this.#allOffer();
+      for (const worker of this.workers) {
+        while (worker !== undefined && worker.held.length > 0) this.#finish(worker, 0, 0);
       }
       await this.settle();
       const [service] = await this.world.view<{ requests: number }[]>('services');
