@@ -1,7 +1,7 @@
 // The demonstration as its user sees it, from the built files: it does the whole
 // job though a worker is killed, and whatever ends it, it leaves no process and no
 // temporary file behind.
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathWith, studioTests } from '../support/studio.js';
 import {
@@ -37,12 +37,11 @@ function sizeOf(png: Buffer): number[] {
   return [png.readUInt32BE(16), png.readUInt32BE(20)];
 }
 
-/** A PATH on which the first one who makes the second card does not come to an end. */
-function pathWithEndlessCard(): string {
-  const folder = demonstration.folder();
-  const isFirst = `mkdir ${join(folder, 'begun')} 2> /dev/null`;
-  const words = `case "$*" in *'${TEXT.split('\n')[1]}'*) if ${isFirst}; then exec sleep 1000; fi ;; esac`;
-  return pathWith(folder, words);
+/** A PATH on which nobody who makes the second card comes to an end before there is a file. */
+function pathWithHeldCard(file: string): string {
+  const hold = `while [ ! -e ${file} ]; do sleep 0.05; done`;
+  const words = `case "$*" in *'${TEXT.split('\n')[1]}'*) ${hold} ;; esac`;
+  return pathWith(demonstration.folder(), words);
 }
 
 /** Waits until jobs are done: everything runs. */
@@ -54,8 +53,11 @@ studio(
   'makes what it was told to, though a worker is killed, and leaves nothing running',
   async () => {
     // However late the killer is, the job is in its middle.
-    const run = await demonstration.start([], { PATH: pathWithEndlessCard() });
+    const fallen = join(demonstration.folder(), 'fallen');
+    const run = await demonstration.start([], { PATH: pathWithHeldCard(fallen) });
     const { demo, folder } = run;
+    await demo.line(/^demo +\| worker-\d is killed/, DEMO_MS);
+    writeFileSync(fallen, '');
     expect([await demo.waitForExit(DEMO_MS), demo.stderr]).toEqual([{ code: 0, signal: null }, '']);
     expect([...announced(demo).keys()]).toEqual(PARTS);
     expectNothingLeft(run);
