@@ -264,6 +264,24 @@ test(
 );
 
 test(
+  'Ctrl-C does not wait for a broker that is gone',
+  async () => {
+    const { endpoint, child } = await commands.broker();
+    const file = join(commands.folder(), 'slow.yaml');
+    writeFileSync(file, 'name: slow\nsteps: {wait: {service: nobody}}');
+    const running = await commands.begin(endpoint, ['run', file]);
+    await running.stderrMatch(/wait: begins/);
+    await child.stop('SIGKILL');
+    running.signal('SIGINT');
+    expect(await running.waitForExit()).toMatchObject({ code: 130 });
+    expect(running.stderr).toMatch(
+      /the broker is gone, and did not say that the run slow-\S+ is cancelled/,
+    );
+  },
+  PATIENT_MS,
+);
+
+test(
   'a run whose orchestrators end too often is given up; "resume" goes on with it',
   async () => {
     const { endpoint } = await newBroker({ 'attempts-max': 2 });

@@ -3,7 +3,7 @@
 // gives is for the command to show.
 import { randomBytes } from 'node:crypto';
 import type { Context } from '../../client/commands/shared/command.js';
-import { CommandError } from '../../client/commands/shared/failure.js';
+import { CommandError, EXIT } from '../../client/commands/shared/failure.js';
 import { askTable, type Fields } from '../../client/commands/shared/introspection.js';
 import type { MlmClient } from '../../client/index.js';
 import { startWorkers } from '../group.js';
@@ -51,8 +51,15 @@ export async function followToEnd(
   const stopping = new AbortController();
   const group = hold ? await holdHere(client, place, stopping.signal, display) : undefined;
   const over = new AbortController();
+  const onGone = (): void => over.abort(goneBeforeItsEnd(place));
   const cancel = (): void => {
     display.line('cancelling the run; Ctrl-C again does not wait for its end');
+    // Who wants to go does not wait for a broker that may never come back.
+    if (client.state !== 'open') {
+      onGone();
+      return;
+    }
+    client.once('disconnected', onGone);
     const asking = { event: 'cancelling', reason: 'cancelled from the command line' } as const;
     new BrokerLog(client, place).append(asking).catch((error: unknown) => over.abort(error));
   };
@@ -62,11 +69,21 @@ export async function followToEnd(
     return await new Following(client, place, display, over).end();
   } finally {
     context.signal.removeEventListener('abort', cancel);
+    client.off('disconnected', onGone);
     over.abort();
     display.stop();
     await group?.stop();
     stopping.abort();
   }
+}
+
+/** The user has had enough of a run, and the broker is not there to be told. */
+function goneBeforeItsEnd({ run }: RequestedRun): CommandError {
+  return new CommandError(
+    `the broker is gone, and did not say that the run ${run} is cancelled; ` +
+      `"mlm pipeline show ${run}" tells what became of it when the broker is back`,
+    EXIT.interrupted,
+  );
 }
 
 /** An orchestrator in this process, for one run. */
