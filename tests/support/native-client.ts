@@ -57,25 +57,33 @@ export class NativeClient {
     patienceMs = PATIENCE_MS,
   ): Promise<NativeClient> {
     const client = new NativeClient(address);
-    client.#socket.connect(endpoint);
+    try {
+      await client.#negotiate(endpoint, patienceMs);
+    } catch (error) {
+      client.#end(error as Error);
+      throw error;
+    }
+    void client.#receive();
+    return client;
+  }
+
+  async #negotiate(endpoint: string, patienceMs: number): Promise<void> {
+    const socket = this.#socket;
+    socket.connect(endpoint);
+    const { address } = this;
     const open = encodeHeader({
       name: 'CONNECTION OPEN',
       protocol: 'MALAMUTE',
       version: 1,
       address,
     });
-    await client.#socket.send(Buffer.concat([open, pack({ native: 1 })]));
-    client.#socket.receiveTimeout = patienceMs;
-    const frames = await client.#socket.receive().catch((error: unknown) => {
-      client.#end(error as Error);
-      throw error;
-    });
+    await socket.send(Buffer.concat([open, pack({ native: 1 })]));
+    socket.receiveTimeout = patienceMs;
+    const frames = await socket.receive();
     const answer = decode(frames);
     if (answer.name !== 'OK') throw new Error(`the broker answered ${JSON.stringify(answer)}`);
-    client.#socket.receiveTimeout = -1;
-    client.properties = unpack(trailer(frames[0]!));
-    void client.#receive();
-    return client;
+    socket.receiveTimeout = -1;
+    this.properties = unpack(trailer(frames[0]!));
   }
 
   async send(...commands: NativeCommand<NativeClientCommandName>[]): Promise<void> {
