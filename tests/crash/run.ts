@@ -74,10 +74,14 @@ const GONE_MS = 10_000;
 export async function crash({ seconds, folder, endMs }: CrashOptions): Promise<CrashReport> {
   const run = new Run(`tcp://127.0.0.1:${await lastingPort()}`, folder, seconds);
   const limitMs = seconds * 1000 + endMs;
-  const report = await Promise.race([playToTheEnd(run), pause(limitMs, undefined, { ref: false })]);
+  const playing = playToTheEnd(run);
+  const report = await Promise.race([playing, pause(limitMs, undefined, { ref: false })]);
   if (report !== undefined) return report;
   const { phase } = run;
   await run.abandon();
+  // Whoever was opening a session, or pausing, notices a little later.
+  const over = playing.catch(() => undefined);
+  await Promise.race([over, pause(GONE_MS, undefined, { ref: false })]);
   throw new Error(`after ${limitMs} ms: still ${phase}`);
 }
 
