@@ -99,7 +99,7 @@ it('cancels a job, of which those who watch are told', async () => {
   const watching = await begin('submit', 'render', 'page', 'x', '--id', 'j1', '--watch');
   const { signal } = await begun;
   expect(await job('cancel', 'render', 'j1')).toMatchObject({ code: 0, stderr: '' });
-  await until(() => Promise.resolve(signal.aborted), 'the worker was told');
+  await until(() => signal.aborted, 'the worker was told');
   const { code, stderr } = await resultOf(watching);
   expect(code).toBe(1);
   expect(stderr).toMatch(/\nmlm: the job was cancelled.*\n$/);

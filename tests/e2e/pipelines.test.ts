@@ -222,11 +222,11 @@ test(
     expect(detached.stderr).toContain('there is no orchestrator');
 
     const resumed = await commands.begin(endpoint, ['pipeline', 'resume', run]);
-    await until(() => Promise.resolve(done().includes('slow begins')), 'the slow job');
+    await until(() => done().includes('slow begins'), 'the slow job');
     resumed.signal('SIGINT');
     expect(await resumed.waitForExit()).toMatchObject({ code: 130 });
     expect(resumed.stderr).toContain(`the run ${run} cancelled`);
-    await until(() => Promise.resolve(done().includes('slow ends: CANCELLED')), 'its end');
+    await until(() => done().includes('slow ends: CANCELLED'), 'its end');
     expect(await listRuns(client)).toMatchObject([{ run, state: 'cancelled' }]);
     expect(done().filter((line) => line === '.wait.0.1')).toHaveLength(1);
     const cancelled = await commands.run(endpoint, ['pipeline', 'cancel', run]);
@@ -245,7 +245,7 @@ test(
     const orchestrator = await serve(endpoint);
     await until(() => offers(client, 'pipelines'), 'the orchestrator');
     const running = await commands.begin(endpoint, ['run', file]);
-    await until(() => Promise.resolve(done().includes('slow begins')), 'the slow job');
+    await until(() => done().includes('slow begins'), 'the slow job');
     // Nobody acts on what is asked for now.
     orchestrator.signal('SIGSTOP');
     running.signal('SIGINT');
@@ -258,7 +258,7 @@ test(
     await until(async () => {
       return (await listRuns(client))[0]?.state === 'cancelled';
     }, 'the end of the run');
-    await until(() => Promise.resolve(done().includes('slow ends: CANCELLED')), 'its end');
+    await until(() => done().includes('slow ends: CANCELLED'), 'its end');
   },
   PATIENT_MS,
 );

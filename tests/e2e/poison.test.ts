@@ -103,7 +103,7 @@ async function expectOnlyPoisonDead(
   expect(results).toEqual(jobs.map((_, at) => at * 2));
   await expect(poison.result()).rejects.toMatchObject({ code: 'WORKER_ERROR' });
   const { killed } = supervisor;
-  await until(() => Promise.resolve(killed.length === ATTEMPTS_MAX), 'the last death');
+  await until(() => killed.length === ATTEMPTS_MAX, 'the last death');
   await expectBuried(client, poison, killed);
 }
 
@@ -194,7 +194,7 @@ it(
       asked.push(...words(signal).map(ask));
       const before = replies;
       const worker = await commands.start(process.execPath, args, { env });
-      await until(() => Promise.resolve(replies > before), 'some replies');
+      await until(() => replies > before, 'some replies');
       await worker.stop(signal);
     }
     await commands.start(process.execPath, args, { env });
